@@ -1,0 +1,1 @@
+typedef int fgi_nothing;

@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "runtime/base/mem.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "runtime/base/error.h"
+#include "runtime/base/math.h"
+#include "runtime/base/numa.h"
+#include "runtime/base/thread.h"
+
+#define HUGE_BYTES FGI_MIB(2)
+
+/* More touching threads than this gain nothing on one memory controller. */
+#define TOUCH_THREADS_MAX 8
+#define TOUCH_BYTES_MIN FGI_MIB(32)
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
+static _Atomic unsigned fail_after;
+
+void fgi_alloc_fail_after(unsigned n)
+{
+    atomic_store(&fail_after, n);
+}
+
+static bool must_fail(void)
+{
+    unsigned n = atomic_load(&fail_after);
+
+    if (n == 0) {
+        return false;
+    }
+    return atomic_fetch_sub(&fail_after, 1) == 1;
+}
+
+void *fgi_alloc(size_t count, size_t bytes)
+{
+    return must_fail() ? NULL : calloc(count == 0 ? 1 : count, bytes);
+}
+
+char *fgi_strdup(const char *text)
+{
+    return must_fail() ? NULL : strdup(text);
+}
+
+void *fgi_grow(void *block, size_t count, size_t bytes)
+{
+    size_t total;
+
+    if (must_fail() || __builtin_mul_overflow(count, bytes, &total)) {
+        return NULL;
+    }
+    return realloc(block, total);
+}
+
+void fgi_free(void *block)
+{
+    free(block);
+}
+
+size_t fgi_page_bytes(enum fgi_pages pages)
+{
+    return pages == FGI_PAGES_SMALL ? FGI_KIB(4) : HUGE_BYTES;
+}
+
+const char *fgi_pages_name(enum fgi_pages pages)
+{
+    switch (pages) {
+    case FGI_PAGES_SMALL:
+        return "small";
+    case FGI_PAGES_THP:
+        return "thp";
+    case FGI_PAGES_HUGETLB:
+        return "hugetlb";
+    }
+    return "?";
+}
+
+/* One touching thread's part of a block. */
+struct touch {
+    struct fgi_thread thread;
+    uint8_t *base; /* of its part */
+    size_t bytes;  /* of its part */
+    int result;    /* 0 or an errno */
+};
+
+static void touch_pages(void *context)
+{
+    struct touch *touch = context;
+
+    if (madvise(touch->base, touch->bytes, MADV_POPULATE_WRITE) == 0) {
+        touch->result = 0;
+        return;
+    }
+    if (errno != EINVAL) {
+        touch->result = errno;
+        return;
+    }
+    /* Before Linux 5.14: a store to each page does the same. */
+    for (size_t at = 0; at < touch->bytes; at += FGI_KIB(4)) {
+        ((volatile uint8_t *)touch->base)[at] = 0;
+    }
+    touch->result = 0;
+}
+
+/* Touch all pages in parallel. Returns 0 or the first errno. */
+static int touch_block(const struct fgi_block *block)
+{
+    struct touch parts[TOUCH_THREADS_MAX];
+    size_t count = fgi_clamp(block->bytes / TOUCH_BYTES_MIN, 1,
+                             fgi_min(TOUCH_THREADS_MAX, fgi_cpu_count()));
+    size_t each = fgi_align_up(fgi_ceil_div(block->bytes, count), HUGE_BYTES);
+    int result = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        size_t from = fgi_min(i * each, block->bytes);
+
+        parts[i] = (struct touch){
+            .base = block->base + from,
+            .bytes = fgi_min(each, block->bytes - from),
+        };
+        if (fgi_thread_start(&parts[i].thread, "fg-touch", block->node,
+                             touch_pages, &parts[i], NULL) != FG_OK) {
+            touch_pages(&parts[i]);
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        fgi_thread_join(&parts[i].thread);
+        result = result != 0 ? result : parts[i].result;
+    }
+    return result;
+}
+
+static bool map_pages(struct fgi_block *block, enum fgi_pages pages,
+                      uint64_t bytes)
+{
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS;
+    uint64_t total = bytes;
+    void *at;
+
+    if (pages == FGI_PAGES_HUGETLB) {
+        flags |= MAP_HUGETLB | (21 << MAP_HUGE_SHIFT);
+    } else {
+        total += HUGE_BYTES; /* room to align */
+    }
+    at = mmap(NULL, total, PROT_READ | PROT_WRITE, flags, -1, 0);
+    if (at == MAP_FAILED) {
+        return false;
+    }
+    block->mapping = at;
+    block->mapping_bytes = total;
+    block->base = (uint8_t *)fgi_align_up((uintptr_t)at, HUGE_BYTES);
+    block->bytes = bytes;
+    block->pages = pages;
+    return true;
+}
+
+/* Policy and advice come before the first touch, or they do nothing. */
+static void advise(struct fgi_block *block)
+{
+    block->policy_errno = 0;
+    if (block->node >= 0) {
+        block->policy_errno =
+            fgi_numa_prefer(block->base, block->bytes, block->node);
+    }
+    if (block->pages == FGI_PAGES_THP &&
+        madvise(block->base, block->bytes, MADV_HUGEPAGE) != 0) {
+        block->pages = FGI_PAGES_SMALL;
+    }
+    /* A fork would copy every pinned page: 2-4 s per GiB. */
+    madvise(block->mapping, block->mapping_bytes, MADV_DONTFORK);
+}
+
+enum fg_status fgi_block_map(struct fgi_block *block, uint64_t bytes, int node,
+                             struct fg_error *err)
+{
+    static const enum fgi_pages ladder[] = {FGI_PAGES_HUGETLB, FGI_PAGES_THP};
+    int last = ENOMEM;
+
+    memset(block, 0, sizeof(*block));
+    if (bytes == 0 || bytes > UINT64_MAX / 4) {
+        return fgi_fail(err, FG_ERR_ARGUMENT,
+                        "memory: map: got %llu bytes",
+                        (unsigned long long)bytes);
+    }
+    bytes = fgi_align_up(bytes, HUGE_BYTES);
+    for (size_t i = 0; i < sizeof(ladder) / sizeof(ladder[0]); i++) {
+        if (must_fail() || !map_pages(block, ladder[i], bytes)) {
+            last = errno != 0 ? errno : ENOMEM;
+            continue;
+        }
+        block->node = node;
+        advise(block);
+        last = touch_block(block);
+        if (last == 0) {
+            return FG_OK;
+        }
+        fgi_block_unmap(block);
+    }
+    fgi_fail_errno(err, last, "memory: map %llu MiB",
+                   (unsigned long long)(bytes >> 20));
+    fgi_likely(err, "more than the machine, ulimit -v or the cgroup allows");
+    if (err != NULL) {
+        err->status = FG_ERR_MEMORY;
+    }
+    return FG_ERR_MEMORY;
+}
+
+void fgi_block_unmap(struct fgi_block *block)
+{
+    if (block->mapping != NULL) {
+        munmap(block->mapping, block->mapping_bytes);
+    }
+    memset(block, 0, sizeof(*block));
+}
+
+/*
+ * Below this a copy stays in the caches and plain stores win; above it, they
+ * first read every line that they are about to overwrite.
+ */
+#define STREAM_BYTES_MIN FGI_KIB(16)
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+__attribute__((target("avx2"))) static void stream_avx2(uint8_t *to,
+                                                        const uint8_t *from,
+                                                        size_t bytes)
+{
+    size_t head = (32 - ((uintptr_t)to & 31)) & 31;
+
+    memcpy(to, from, head);
+    to += head;
+    from += head;
+    bytes -= head;
+    for (; bytes >= 128; bytes -= 128, to += 128, from += 128) {
+        __m256i a = _mm256_loadu_si256((const __m256i *)from);
+        __m256i b = _mm256_loadu_si256((const __m256i *)(from + 32));
+        __m256i c = _mm256_loadu_si256((const __m256i *)(from + 64));
+        __m256i d = _mm256_loadu_si256((const __m256i *)(from + 96));
+
+        _mm_prefetch((const char *)from + 1024, _MM_HINT_NTA);
+        _mm_prefetch((const char *)from + 1088, _MM_HINT_NTA);
+        _mm256_stream_si256((__m256i *)to, a);
+        _mm256_stream_si256((__m256i *)(to + 32), b);
+        _mm256_stream_si256((__m256i *)(to + 64), c);
+        _mm256_stream_si256((__m256i *)(to + 96), d);
+    }
+    _mm_sfence();
+    memcpy(to, from, bytes);
+}
+
+void fgi_copy_streaming(void *to, const void *from, size_t bytes)
+{
+    if (bytes >= STREAM_BYTES_MIN && __builtin_cpu_supports("avx2")) {
+        stream_avx2(to, from, bytes);
+        return;
+    }
+    memcpy(to, from, bytes);
+}
+#else
+void fgi_copy_streaming(void *to, const void *from, size_t bytes)
+{
+    memcpy(to, from, bytes);
+}
+#endif

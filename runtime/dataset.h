@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A dataset inside: its shards in order, and where each one's samples begin in
+ * the global numbering. Memory is O(shards): a shard's own index is loaded
+ * when a sample of it is first asked for.
+ */
+#ifndef FGI_RUNTIME_DATASET_H
+#define FGI_RUNTIME_DATASET_H
+
+#include <stdint.h>
+
+#include <feedgpu/dataset.h>
+
+#include "io/formats/format.h"
+
+struct fg_dataset {
+    struct fg_dataset_info info; /* as fg_dataset_get_info gives it */
+    struct fgi_schema schema;    /* shared by all shards */
+    struct fgi_shard *shards;    /* owned, info.shard_count entries */
+    uint64_t *first_samples;     /* owned, shard_count + 1: prefix sums */
+};
+
+/* Shard that holds global sample `index` (below sample_count). O(log). */
+uint64_t fgi_dataset_find(const struct fg_dataset *dataset, uint64_t index);
+
+/*
+ * Extent that holds global sample `index` and as many of the `count` samples
+ * from it on as lie together in one shard. extent->first and
+ * extent->count are in the shard's own numbering (add first_samples[shard]).
+ * Threads: one at a time per dataset.
+ */
+enum fg_status fgi_dataset_extent(struct fg_dataset *dataset, uint64_t index,
+                                  uint64_t count, uint64_t *shard_index,
+                                  struct fgi_extent *extent,
+                                  struct fg_error *err);
+
+#endif /* FGI_RUNTIME_DATASET_H */
