@@ -24,11 +24,14 @@ void fgi_sleep_until(uint64_t deadline_ns)
         sleep_absolute(deadline_ns - SPIN_NS);
     }
     while (fgi_now_ns() < deadline_ns) {
-        __builtin_ia32_pause();
+        fgi_cpu_relax();
     }
 }
 
 void fgi_sleep_ns(uint64_t duration_ns)
 {
-    sleep_absolute(fgi_now_ns() + duration_ns);
+    uint64_t now_ns = fgi_now_ns();
+
+    sleep_absolute(duration_ns > FGI_NEVER - now_ns ? FGI_NEVER
+                                                    : now_ns + duration_ns);
 }

@@ -35,6 +35,21 @@ static void mark_cut(char *text)
     memcpy(text + FG_ERROR_MESSAGE_BYTES - 4, "...", 4);
 }
 
+/*
+ * File names and shard headers are part of messages: what they hold must not
+ * break the line or reach a terminal as a command.
+ */
+static void defuse(char *text)
+{
+    for (unsigned char *at = (unsigned char *)text; *at != '\0'; at++) {
+        if (*at == '\n' || *at == '\r' || *at == '\t') {
+            *at = ' ';
+        } else if (*at < 0x20 || *at == 0x7f) {
+            *at = '?';
+        }
+    }
+}
+
 static void word(struct fg_error *err, const char *format, va_list args)
 {
     int length = vsnprintf(err->message, sizeof(err->message), format, args);
@@ -42,11 +57,7 @@ static void word(struct fg_error *err, const char *format, va_list args)
     if (length >= (int)sizeof(err->message)) {
         mark_cut(err->message);
     }
-    for (char *at = err->message; *at != '\0'; at++) {
-        if (*at == '\n' || *at == '\r') {
-            *at = ' ';
-        }
-    }
+    defuse(err->message);
 }
 
 /* Append to the message, cutting at the end of its room. */
@@ -155,6 +166,7 @@ void fgi_prefix(struct fg_error *err, const char *format, ...)
     va_start(args, format);
     vsnprintf(text, sizeof(text) - 2, format, args);
     va_end(args);
+    defuse(text);
     strcat(text, ": ");
     before = strlen(text);
     kept = strlen(err->message);
@@ -180,6 +192,7 @@ void fgi_likely(struct fg_error *err, const char *format, ...)
     va_start(args, format);
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
+    defuse(text);
     append(err, " (likely cause: ");
     append(err, text);
     append(err, ")");

@@ -2,10 +2,13 @@
 #include "runtime/base/mem.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <unistd.h>
 
 #include "runtime/base/error.h"
 #include "runtime/base/math.h"
@@ -33,10 +36,10 @@ static bool must_fail(void)
 {
     unsigned n = atomic_load(&fail_after);
 
-    if (n == 0) {
-        return false;
+    /* Two threads at n == 1: one fails, neither counts below zero. */
+    while (n != 0 && !atomic_compare_exchange_weak(&fail_after, &n, n - 1)) {
     }
-    return atomic_fetch_sub(&fail_after, 1) == 1;
+    return n == 1;
 }
 
 void *fgi_alloc(size_t count, size_t bytes)
@@ -56,7 +59,8 @@ void *fgi_grow(void *block, size_t count, size_t bytes)
     if (must_fail() || __builtin_mul_overflow(count, bytes, &total)) {
         return NULL;
     }
-    return realloc(block, total);
+    /* realloc of no bytes would free the block and say that it failed. */
+    return realloc(block, total == 0 ? 1 : total);
 }
 
 void fgi_free(void *block)
@@ -161,6 +165,29 @@ static bool map_pages(struct fgi_block *block, enum fgi_pages pages,
     return true;
 }
 
+/*
+ * The administrator or a parent process may have turned huge pages off;
+ * MADV_HUGEPAGE succeeds even then.
+ */
+static bool thp_is_off(void)
+{
+    static const char path[] = "/sys/kernel/mm/transparent_hugepage/enabled";
+    char text[64] = "";
+    ssize_t length;
+    int file;
+
+    if (prctl(PR_GET_THP_DISABLE, 0, 0, 0, 0) == 1) {
+        return true;
+    }
+    file = open(path, O_RDONLY | O_CLOEXEC);
+    if (file < 0) {
+        return false;
+    }
+    length = read(file, text, sizeof(text) - 1);
+    close(file);
+    return length > 0 && strstr(text, "[never]") != NULL;
+}
+
 /* Policy and advice come before the first touch, or they do nothing. */
 static void advise(struct fgi_block *block)
 {
@@ -170,11 +197,24 @@ static void advise(struct fgi_block *block)
             fgi_numa_prefer(block->base, block->bytes, block->node);
     }
     if (block->pages == FGI_PAGES_THP &&
-        madvise(block->base, block->bytes, MADV_HUGEPAGE) != 0) {
+        (madvise(block->base, block->bytes, MADV_HUGEPAGE) != 0 ||
+         thp_is_off())) {
         block->pages = FGI_PAGES_SMALL;
     }
     /* A fork would copy every pinned page: 2-4 s per GiB. */
     madvise(block->mapping, block->mapping_bytes, MADV_DONTFORK);
+}
+
+static enum fg_status fail_map(struct fg_error *err, int sys_errno,
+                               uint64_t bytes)
+{
+    fgi_fail_errno(err, sys_errno, "memory: map %llu MiB",
+                   (unsigned long long)fgi_ceil_div(bytes, FGI_MIB(1)));
+    fgi_likely(err, "more than the machine, ulimit -v or the cgroup allows");
+    if (err != NULL) {
+        err->status = FG_ERR_MEMORY;
+    }
+    return FG_ERR_MEMORY;
 }
 
 enum fg_status fgi_block_map(struct fgi_block *block, uint64_t bytes, int node,
@@ -186,13 +226,16 @@ enum fg_status fgi_block_map(struct fgi_block *block, uint64_t bytes, int node,
     memset(block, 0, sizeof(*block));
     if (bytes == 0 || bytes > UINT64_MAX / 4) {
         return fgi_fail(err, FG_ERR_ARGUMENT,
-                        "memory: map: got %llu bytes",
+                        "memory: map: got %llu bytes, wanted 1 to 2^62",
                         (unsigned long long)bytes);
+    }
+    if (must_fail()) {
+        return fail_map(err, ENOMEM, bytes);
     }
     bytes = fgi_align_up(bytes, HUGE_BYTES);
     for (size_t i = 0; i < sizeof(ladder) / sizeof(ladder[0]); i++) {
-        if (must_fail() || !map_pages(block, ladder[i], bytes)) {
-            last = errno != 0 ? errno : ENOMEM;
+        if (!map_pages(block, ladder[i], bytes)) {
+            last = errno;
             continue;
         }
         block->node = node;
@@ -203,13 +246,7 @@ enum fg_status fgi_block_map(struct fgi_block *block, uint64_t bytes, int node,
         }
         fgi_block_unmap(block);
     }
-    fgi_fail_errno(err, last, "memory: map %llu MiB",
-                   (unsigned long long)(bytes >> 20));
-    fgi_likely(err, "more than the machine, ulimit -v or the cgroup allows");
-    if (err != NULL) {
-        err->status = FG_ERR_MEMORY;
-    }
-    return FG_ERR_MEMORY;
+    return fail_map(err, last, bytes);
 }
 
 void fgi_block_unmap(struct fgi_block *block)

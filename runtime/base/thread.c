@@ -31,7 +31,7 @@ static bool spin(struct fgi_gate *gate, uint32_t seen)
             if (gate_moved(gate, seen)) {
                 return true;
             }
-            __builtin_ia32_pause();
+            fgi_cpu_relax();
         }
     } while (fgi_now_ns() < until_ns);
     return false;

@@ -13,6 +13,9 @@
  *
  * The other side makes the condition true, then notifies. Without a waiter a
  * notify is one atomic add; with one it costs a system call.
+ *
+ * A waiter may return before the notify that let it go has: a gate lives
+ * until its notifiers are joined, not only until its waiters are.
  */
 #ifndef FGI_BASE_THREAD_H
 #define FGI_BASE_THREAD_H
