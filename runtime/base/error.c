@@ -159,18 +159,19 @@ void fgi_prefix(struct fg_error *err, const char *format, ...)
     va_list args;
     size_t before;
     size_t kept;
+    int length;
 
     if (err == NULL) {
         return;
     }
     va_start(args, format);
-    vsnprintf(text, sizeof(text) - 2, format, args);
+    length = vsnprintf(text, sizeof(text) - 2, format, args);
     va_end(args);
     defuse(text);
     strcat(text, ": ");
     before = strlen(text);
     kept = strlen(err->message);
-    if (before + kept >= sizeof(err->message)) {
+    if (before + kept >= sizeof(err->message) || length + 2 > (int)before) {
         kept = sizeof(err->message) - 1 - before;
         memmove(err->message + before, err->message, kept);
         memcpy(err->message, text, before);
