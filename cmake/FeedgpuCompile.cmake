@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# Warnings, sanitizers and the layer helper. All private to our targets.
+# Warnings, hardening, sanitizers and the layer helper. Warnings are private
+# to our targets; sanitizers and coverage are the whole build's.
 
 add_library(feedgpu_flags INTERFACE)
 target_compile_definitions(feedgpu_flags INTERFACE _GNU_SOURCE)
@@ -13,14 +14,30 @@ if(FEEDGPU_WERROR)
   target_compile_options(feedgpu_flags INTERFACE
     $<$<COMPILE_LANGUAGE:C,CXX>:-Werror>)
 endif()
+
+# Shards come from elsewhere: release code checks its stack and its copies.
+# (Sanitizers do more, and the two do not mix.)
+if(NOT FEEDGPU_SANITIZE AND NOT CMAKE_BUILD_TYPE STREQUAL "Debug")
+  target_compile_options(feedgpu_flags INTERFACE
+    $<$<COMPILE_LANGUAGE:C,CXX>:-fstack-protector-strong>
+    $<$<COMPILE_LANGUAGE:C,CXX>:-U_FORTIFY_SOURCE>
+    $<$<COMPILE_LANGUAGE:C,CXX>:-D_FORTIFY_SOURCE=2>)
+endif()
+
+# A list in a generator expression needs one expression per word here.
 if(FEEDGPU_SANITIZE)
-  set(_sanitize "-fsanitize=${FEEDGPU_SANITIZE}" -fno-omit-frame-pointer
-    -fno-sanitize-recover=all)
-  add_compile_options($<$<COMPILE_LANGUAGE:C,CXX>:${_sanitize}>)
+  foreach(_flag -fsanitize=${FEEDGPU_SANITIZE} -fno-omit-frame-pointer
+      -fno-sanitize-recover=all)
+    add_compile_options("$<$<COMPILE_LANGUAGE:C,CXX>:${_flag}>")
+  endforeach()
   add_link_options(-fsanitize=${FEEDGPU_SANITIZE})
 endif()
+if(FEEDGPU_SANITIZE OR FEEDGPU_FUZZ)
+  # Asserts belong to what these builds are for.
+  add_compile_options("$<$<COMPILE_LANGUAGE:C,CXX>:-UNDEBUG>")
+endif()
 if(FEEDGPU_COVERAGE)
-  add_compile_options($<$<COMPILE_LANGUAGE:C,CXX>:--coverage>)
+  add_compile_options("$<$<COMPILE_LANGUAGE:C,CXX>:--coverage>")
   add_link_options(--coverage)
 endif()
 

@@ -50,7 +50,8 @@ static void defuse(char *text)
     }
 }
 
-static void word(struct fg_error *err, const char *format, va_list args)
+__attribute__((format(printf, 2, 0))) static void
+word(struct fg_error *err, const char *format, va_list args)
 {
     int length = vsnprintf(err->message, sizeof(err->message), format, args);
 
