@@ -44,7 +44,14 @@ static bool must_fail(void)
 
 void *fgi_alloc(size_t count, size_t bytes)
 {
-    return must_fail() ? NULL : calloc(count == 0 ? 1 : count, bytes);
+    size_t total;
+
+    /* Counts come from files, and sanitizers abort on what calloc refuses. */
+    if (must_fail() || __builtin_mul_overflow(count, bytes, &total) ||
+        total > PTRDIFF_MAX) {
+        return NULL;
+    }
+    return calloc(1, total == 0 ? 1 : total);
 }
 
 char *fgi_strdup(const char *text)
@@ -56,7 +63,8 @@ void *fgi_grow(void *block, size_t count, size_t bytes)
 {
     size_t total;
 
-    if (must_fail() || __builtin_mul_overflow(count, bytes, &total)) {
+    if (must_fail() || __builtin_mul_overflow(count, bytes, &total) ||
+        total > PTRDIFF_MAX) {
         return NULL;
     }
     /* realloc of no bytes would free the block and say that it failed. */
