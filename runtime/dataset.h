@@ -18,6 +18,7 @@ struct fg_dataset {
     struct fgi_schema schema;    /* shared by all shards */
     struct fgi_shard *shards;    /* owned, info.shard_count entries */
     uint64_t *first_samples;     /* owned, shard_count + 1: prefix sums */
+    struct fgi_dataset_cursor *cursor; /* fg_dataset_read's; owned, or NULL */
 };
 
 /* Shard that holds global sample `index` (below sample_count). O(log). */
