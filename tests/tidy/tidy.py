@@ -1,0 +1,108 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""tidy.py ROOT: check the whole tree against the house rules.
+
+Prints one line per finding, "path:line: message", and exits with 1 if there
+is any. rules.py holds the rules for one file; this file walks the tree and
+holds the rules about what must know of what.
+"""
+
+import os
+import re
+import sys
+
+import rules
+
+CHECKED = rules.C_LIKE + rules.SCRIPTS + rules.BUILD
+SKIPPED_FOLDERS = re.compile(r"^(\..*|build.*|out|__pycache__)$")
+SOURCE_FOLDERS = ("runtime/", "io/", "gpu/", "tools/", "examples/")
+
+
+def paths_of(root):
+    for folder, folders, files in os.walk(root):
+        folders[:] = sorted(f for f in folders if not SKIPPED_FOLDERS.match(f)
+                            or (folder == root and f == ".ci"))
+        for name in sorted(files):
+            path = os.path.relpath(os.path.join(folder, name), root)
+            if name.endswith(CHECKED) or is_script(os.path.join(folder, name)):
+                yield path
+
+
+def is_script(path):
+    if "." in os.path.basename(path):
+        return False
+    with open(path, "rb") as file:
+        return file.read(2) == b"#!"
+
+
+def read(root, path):
+    with open(os.path.join(root, path), encoding="utf-8") as file:
+        return file.read()
+
+
+def build_files(texts, path):
+    """The text of the CMakeLists.txt files from path's folder upwards."""
+    folder = os.path.dirname(path)
+    found = []
+    while True:
+        found.append(texts.get(os.path.join(folder, "CMakeLists.txt"), ""))
+        if folder == "":
+            return "\n".join(found)
+        folder = os.path.dirname(folder)
+
+
+def sources_are_built(texts):
+    """A file that no CMakeLists.txt names is dead, a test never runs."""
+    for path in texts:
+        stem, ext = os.path.splitext(os.path.basename(path))
+        if ext not in (".c", ".cc", ".cu"):
+            continue
+        test = path.startswith("tests/") and stem.startswith(
+            ("test_", "fuzz_", "conformance_"))
+        if not test and not path.startswith(SOURCE_FOLDERS):
+            continue
+        short = re.sub(r"^(test|fuzz|conformance)_", "", stem)
+        named = rf"(?<![\w])({re.escape(stem)}|{re.escape(short)})(?![\w])"
+        if not re.search(named, build_files(texts, path)):
+            yield path, 1, "in no CMakeLists.txt"
+
+
+def headers_are_installed(texts):
+    library = texts.get("cmake/FeedgpuLibrary.cmake", "")
+    every = texts.get("include/feedgpu/feedgpu.h", "")
+    for path in texts:
+        if not path.startswith("include/feedgpu/"):
+            continue
+        stem, ext = os.path.splitext(os.path.basename(path))
+        if not re.search(rf"(?<!\w){stem}(?!\w)", library):
+            yield path, 1, "not among the installed headers"
+        if ext == ".h" and stem not in ("feedgpu", "export"):
+            if f"<feedgpu/{stem}.h>" not in every:
+                yield path, 1, "not included by feedgpu/feedgpu.h"
+
+
+TREE_RULES = (sources_are_built, headers_are_installed)
+
+
+def findings(root):
+    texts = {path: read(root, path) for path in paths_of(root)}
+    for path, text in texts.items():
+        source = rules.Source(path, text)
+        for rule in rules.RULES:
+            for line, message in rule(source):
+                yield path, line, message, rule.__name__
+    for rule in TREE_RULES:
+        for path, line, message in rule(texts):
+            yield path, line, message, rule.__name__
+
+
+def main():
+    root = sys.argv[1] if len(sys.argv) > 1 else "."
+    found = list(findings(root))
+    for path, line, message, rule in found:
+        print(f"{path}:{line}: {message} [{rule}]")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
