@@ -169,8 +169,9 @@ void fgi_prefix(struct fg_error *err, const char *format, ...)
     length = vsnprintf(text, sizeof(text) - 2, format, args);
     va_end(args);
     defuse(text);
-    strcat(text, ": ");
     before = strlen(text);
+    memcpy(text + before, ": ", 3);
+    before += 2;
     kept = strlen(err->message);
     if (before + kept >= sizeof(err->message) || length + 2 > (int)before) {
         kept = sizeof(err->message) - 1 - before;

@@ -11,7 +11,6 @@
 #include "runtime/base/numa.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <numaif.h>
 #include <sched.h>
 #include <stdio.h>
@@ -220,10 +219,12 @@ static void add_node_words(const char *line, int home, uint64_t *total,
 {
     for (const char *at = strstr(line, " N"); at != NULL;
          at = strstr(at + 1, " N")) {
-        uint64_t pages;
-        int node;
+        char *end;
+        long node = strtol(at + 2, &end, 10);
 
-        if (sscanf(at, " N%d=%" SCNu64, &node, &pages) == 2) {
+        if (end != at + 2 && *end == '=') {
+            uint64_t pages = strtoull(end + 1, NULL, 10);
+
             *total += pages;
             *on_home += node == home ? pages : 0;
         }
