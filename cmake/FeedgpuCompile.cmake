@@ -32,6 +32,10 @@ if(FEEDGPU_SANITIZE)
   endforeach()
   add_link_options(-fsanitize=${FEEDGPU_SANITIZE})
 endif()
+if(FEEDGPU_FUZZ)
+  # Coverage for libFuzzer; the targets themselves link -fsanitize=fuzzer.
+  add_compile_options("$<$<COMPILE_LANGUAGE:C,CXX>:-fsanitize=fuzzer-no-link>")
+endif()
 if(FEEDGPU_SANITIZE OR FEEDGPU_FUZZ)
   # Asserts belong to what these builds are for.
   add_compile_options("$<$<COMPILE_LANGUAGE:C,CXX>:-UNDEBUG>")
