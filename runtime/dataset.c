@@ -16,6 +16,7 @@
 #include <xxhash.h>
 
 #include "io/formats/registry.h"
+#include "runtime/base/config.h"
 #include "runtime/base/error.h"
 #include "runtime/base/math.h"
 #include "runtime/base/mem.h"
@@ -31,42 +32,18 @@ void fg_dataset_config_init(struct fg_dataset_config *config)
     };
 }
 
-static bool is_zero(const uint8_t *bytes, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (bytes[i] != 0) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* A newer caller's struct is fine as long as it asks for nothing new. */
 static enum fg_status check_config(const struct fg_dataset_config *config,
                                    struct fg_error *err)
 {
-    size_t known = sizeof(*config);
+    enum fg_status status =
+        fgi_config_check(config, sizeof(*config), "dataset config", err);
 
-    if (config->struct_size < known) {
-        return fgi_fail(err, FG_ERR_ARGUMENT,
-                        "dataset config: struct_size: got %" PRIu32
-                        " wanted at least %zu (likely cause: "
-                        "fg_dataset_config_init was not called)",
-                        config->struct_size, known);
+    if (status == FG_OK && config->flags != 0) {
+        status = fgi_fail(err, FG_ERR_ARGUMENT,
+                          "dataset config: flags: got 0x%" PRIx32 " wanted 0",
+                          config->flags);
     }
-    if (!is_zero((const uint8_t *)config + known,
-                 config->struct_size - known)) {
-        return fgi_fail(err, FG_ERR_UNSUPPORTED,
-                        "dataset config: got options that this version does "
-                        "not know (likely cause: a library older than the "
-                        "program)");
-    }
-    if (config->flags != 0) {
-        return fgi_fail(err, FG_ERR_ARGUMENT,
-                        "dataset config: flags: got 0x%" PRIx32 " wanted 0",
-                        config->flags);
-    }
-    return FG_OK;
+    return status;
 }
 
 static bool is_same_field(const struct fg_field *a, const struct fg_field *b)

@@ -24,6 +24,7 @@
 #define FGI_FOOTER_BYTES    128u
 #define FGI_ENTRY_BYTES     32u
 #define FGI_BLOCK_ALIGN     4096u
+#define FGI_BLOCK_BYTES_DEFAULT (UINT64_C(1) << 20) /* raw, about */
 #define FGI_BLOCK_BYTES_MAX (UINT64_C(0x7fffffff)) /* raw */
 
 /*
@@ -89,6 +90,9 @@ enum fg_status fgi_schema_shape(const struct fgi_schema *schema,
 
 /* Bytes of the table in front of a block's samples; 0 without one. */
 uint64_t fgi_table_bytes(const struct fgi_shape *shape, uint64_t samples);
+
+/* Samples of a fixed size per block, unless the user says otherwise. */
+uint64_t fgi_block_samples_default(uint64_t sample_bytes);
 
 /* Write the header's FGI_HEADER_BYTES; sets header->hash. */
 void fgi_header_encode(struct fgi_header *header, uint8_t *to);

@@ -142,3 +142,21 @@ uint64_t fgi_table_bytes(const struct fgi_shape *shape, uint64_t samples)
     }
     return 4 * (samples + 1) + 4 * samples * shape->variable_count;
 }
+
+uint64_t fgi_block_samples_default(uint64_t sample_bytes)
+{
+    /* So many samples end on a multiple of the alignment. */
+    uint64_t granule =
+        FGI_BLOCK_ALIGN /
+        fgi_min(sample_bytes & (~sample_bytes + 1), FGI_BLOCK_ALIGN);
+    uint64_t granule_bytes = granule * sample_bytes;
+
+    if (sample_bytes >= FGI_BLOCK_BYTES_DEFAULT) {
+        return 1;
+    }
+    if (granule_bytes > 2 * FGI_BLOCK_BYTES_DEFAULT) {
+        return FGI_BLOCK_BYTES_DEFAULT / sample_bytes;
+    }
+    return granule * fgi_max(1, (FGI_BLOCK_BYTES_DEFAULT + granule_bytes / 2) /
+                                    granule_bytes);
+}
