@@ -17,7 +17,7 @@
 
 /* Enough for any direct-I/O alignment in use. */
 #define PROBE_BYTES 4096
-#define PROBE_NS (5 * FGI_NS_PER_S)
+#define PROBE_NS    (5 * FGI_NS_PER_S)
 
 const char *fgi_read_error_text(int error)
 {
@@ -34,8 +34,8 @@ static int open_probe_file(void)
     static const char content[PROBE_BYTES];
     int fd = memfd_create("feedgpu-probe", MFD_CLOEXEC);
 
-    if (fd >= 0 && pwrite(fd, content, sizeof(content), 0) !=
-                       (ssize_t)sizeof(content)) {
+    if (fd >= 0 &&
+        pwrite(fd, content, sizeof(content), 0) != (ssize_t)sizeof(content)) {
         close(fd);
         return -1;
     }
@@ -71,9 +71,8 @@ static int read_by(struct fgi_engine *engine, struct probe *probe, int fd)
     return probe->read.error;
 }
 
-static enum fg_status probe_read(struct fgi_engine *engine,
-                                 struct probe *probe, int fd,
-                                 struct fg_error *err)
+static enum fg_status probe_read(struct fgi_engine *engine, struct probe *probe,
+                                 int fd, struct fg_error *err)
 {
     _Alignas(PROBE_BYTES) uint8_t plain[PROBE_BYTES];
     int error = read_by(engine, probe, fd);

@@ -43,7 +43,7 @@ struct fault_engine {
     struct fgi_fault fault;     /* what to do, and when */
     struct fgi_read_list ready; /* originals, to be handed back */
     struct entry *free;         /* entries, owned, not in use */
-    struct entry *late;    /* complete, but not yet due */
+    struct entry *late;         /* complete, but not yet due */
     uint32_t below_count;       /* entries that the engine below has */
     _Atomic bool is_woken;      /* wake was called, wait has not seen it */
     _Atomic uint64_t reads;     /* submitted; written by the owner */
@@ -262,8 +262,7 @@ static size_t fault_wait(struct fgi_engine *base, struct fgi_read **done,
             take_back(engine, back[i]->owner);
         }
         count = fgi_read_list_take_all(&engine->ready, done, room);
-        if (atomic_exchange(&engine->is_woken, false) || is_last ||
-            count > 0 ||
+        if (atomic_exchange(&engine->is_woken, false) || is_last || count > 0 ||
             (deadline_ns != FGI_NEVER && fgi_now_ns() >= deadline_ns)) {
             return count;
         }

@@ -20,7 +20,7 @@
 #define CACHED_SHARE_MAX 0.5
 /* When the kernel does not tell the alignment: what every disk takes. */
 #define ALIGN_DEFAULT 4096
-#define ALIGN_MAX 65536
+#define ALIGN_MAX     65536
 
 /* Linux has asked for at most 2 GiB - 4 KiB per read since for ever. */
 #define READ_BYTES_MAX FGI_GIB(1)
@@ -270,9 +270,9 @@ enum fg_status fgi_file_read(int fd, const char *path, uint64_t offset,
     uint64_t done = 0;
 
     while (done < bytes) {
-        ssize_t got =
-            pread(fd, (uint8_t *)buffer + done,
-                  fgi_min(bytes - done, READ_BYTES_MAX), (off_t)(offset + done));
+        ssize_t got = pread(fd, (uint8_t *)buffer + done,
+                            fgi_min(bytes - done, READ_BYTES_MAX),
+                            (off_t)(offset + done));
 
         if (got > 0) {
             done += (uint64_t)got;

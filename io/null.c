@@ -20,11 +20,11 @@
 
 struct null_engine {
     struct fgi_engine base;
-    bool fill;                /* write the pattern */
+    bool fill;                 /* write the pattern */
     struct fgi_read_list done; /* to be handed back */
-    _Atomic uint64_t reads;   /* submitted; written by the owner */
-    _Atomic bool is_woken;    /* wake was called, wait has not seen it */
-    struct fgi_gate gate;     /* moved by wake */
+    _Atomic uint64_t reads;    /* submitted; written by the owner */
+    _Atomic bool is_woken;     /* wake was called, wait has not seen it */
+    struct fgi_gate gate;      /* moved by wake */
 };
 
 uint8_t fgi_null_byte(uint64_t offset)

@@ -28,7 +28,7 @@
 #include "runtime/base/thread.h"
 
 #define THREADS_DEFAULT 16
-#define THREADS_MAX 256
+#define THREADS_MAX     256
 
 struct pread_engine {
     struct fgi_engine base;
@@ -54,8 +54,7 @@ static struct pread_engine *self(struct fgi_engine *engine)
 static enum fgi_retry attempt(struct fgi_read *read)
 {
     struct fgi_retry_rest rest = fgi_retry_rest(read);
-    ssize_t got =
-        pread(read->fd, rest.buffer, rest.bytes, (off_t)rest.offset);
+    ssize_t got = pread(read->fd, rest.buffer, rest.bytes, (off_t)rest.offset);
 
     return fgi_retry_decide(read, got >= 0 ? got : -errno);
 }
@@ -202,8 +201,7 @@ static enum fg_status start_threads(struct pread_engine *pool, uint32_t wanted,
 
         if (fgi_thread_start(thread, "fg-read", node, work, pool, &first) !=
             FG_OK) {
-            return pool->thread_count > 0 ? FG_OK
-                                          : fgi_error_copy(err, &first);
+            return pool->thread_count > 0 ? FG_OK : fgi_error_copy(err, &first);
         }
         pool->thread_count++;
     }

@@ -7,7 +7,7 @@
 #include "runtime/base/clock.h"
 #include "runtime/base/math.h"
 
-#define DELAY_MIN_NS (20 * FGI_NS_PER_US)
+#define DELAY_MIN_NS        (20 * FGI_NS_PER_US)
 #define DELAY_DOUBLINGS_MAX 9 /* 20 us .. 10 ms */
 
 void fgi_retry_begin(struct fgi_read *read)
@@ -65,8 +65,8 @@ static enum fgi_retry decide_progress(struct fgi_read *read, uint32_t bytes)
     if (read->done_bytes >= read->wanted_bytes) {
         return fail(read, 0);
     }
-    if (bytes == 0 || (read->offset + read->done_bytes) %
-                              read->align_bytes != 0) {
+    if (bytes == 0 ||
+        (read->offset + read->done_bytes) % read->align_bytes != 0) {
         return fail(read, FGI_READ_EOF);
     }
     return FGI_RETRY_NOW;

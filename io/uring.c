@@ -116,8 +116,7 @@ static void prepare(struct io_uring_sqe *sqe, struct fgi_read *read)
         io_uring_prep_read_fixed(sqe, read->fd, rest.buffer, rest.bytes,
                                  rest.offset, (int)read->buffer_index);
     } else {
-        io_uring_prep_read(sqe, read->fd, rest.buffer, rest.bytes,
-                           rest.offset);
+        io_uring_prep_read(sqe, read->fd, rest.buffer, rest.bytes, rest.offset);
     }
     io_uring_sqe_set_data(sqe, read);
 }
@@ -180,8 +179,7 @@ static int enter_until(struct uring *uring, uint64_t deadline_ns)
     }
     left.tv_sec = (int64_t)((deadline_ns - now_ns) / FGI_NS_PER_S);
     left.tv_nsec = (long long)((deadline_ns - now_ns) % FGI_NS_PER_S);
-    return io_uring_submit_and_wait_timeout(&uring->ring, &cqe, 1, &left,
-                                            NULL);
+    return io_uring_submit_and_wait_timeout(&uring->ring, &cqe, 1, &left, NULL);
 }
 
 /* One round in the kernel. */
@@ -288,8 +286,7 @@ static void uring_wake(struct fgi_engine *engine)
     /* Whoever sets the flag also writes, so a wait that saw the flag clear
      * and went to sleep is woken. */
     if (!atomic_exchange(&uring->is_woken, true)) {
-        while (write(uring->wake_fd, &one, sizeof(one)) < 0 &&
-               errno == EINTR) {
+        while (write(uring->wake_fd, &one, sizeof(one)) < 0 && errno == EINTR) {
         }
     }
     errno = saved;
@@ -402,8 +399,8 @@ static enum fg_status register_regions(struct uring *uring,
                                        const struct fgi_engine_config *config,
                                        struct fg_error *err)
 {
-    enum fg_status status = fgi_buffers_init(
-        &uring->buffers, config->regions, config->region_count, err);
+    enum fg_status status = fgi_buffers_init(&uring->buffers, config->regions,
+                                             config->region_count, err);
     char text[96];
     int rv;
 
@@ -416,9 +413,9 @@ static enum fg_status register_regions(struct uring *uring,
         fgi_buffers_refusal(text, sizeof(text), -rv, uring->buffers.bytes);
         fgi_buffers_fini(&uring->buffers);
     } else {
-        snprintf(text, sizeof(text), "registered %llu MiB",
-                 (unsigned long long)fgi_ceil_div(uring->buffers.bytes,
-                                                  FGI_MIB(1)));
+        snprintf(
+            text, sizeof(text), "registered %llu MiB",
+            (unsigned long long)fgi_ceil_div(uring->buffers.bytes, FGI_MIB(1)));
     }
     note_add(uring, text);
     return FG_OK;

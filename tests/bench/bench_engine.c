@@ -72,8 +72,8 @@ static void run(struct bench *bench)
         in_flight++;
     }
     while (in_flight > 0) {
-        size_t count = bench->engine->ops->wait(bench->engine, done, DEPTH_MAX,
-                                                FGI_NEVER);
+        size_t count =
+            bench->engine->ops->wait(bench->engine, done, DEPTH_MAX, FGI_NEVER);
 
         bench->waits++;
         for (size_t i = 0; i < count; i++) {
@@ -106,9 +106,8 @@ static void open_all(struct bench *bench, char **argv, uint32_t threads)
 
     if (fgi_file_open(argv[1], direct_of(argv[5]), &bench->file, &err) !=
             FG_OK ||
-        fgi_block_map(&bench->block,
-                      (uint64_t)bench->depth * bench->read_bytes, -1,
-                      &err) != FG_OK) {
+        fgi_block_map(&bench->block, (uint64_t)bench->depth * bench->read_bytes,
+                      -1, &err) != FG_OK) {
         die(err.message);
     }
     region = (struct fgi_region){bench->block.base, bench->block.bytes};
@@ -132,8 +131,8 @@ static void print(const struct bench *bench, double wall_s, double used_s)
            bench->file.is_direct ? "direct" : "buffered",
            fgi_pages_name(bench->block.pages), gb / wall_s, used_s / gb,
            wall_s * 1e9 / (double)report.reads,
-           (unsigned long long)bench->waits,
-           (unsigned long long)report.retries, report.note);
+           (unsigned long long)bench->waits, (unsigned long long)report.retries,
+           report.note);
 }
 
 int main(int argc, char **argv)

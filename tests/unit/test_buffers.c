@@ -112,8 +112,8 @@ static void refusal_names_the_limit_only_when_it_was_the_limit(void **state)
     assert_string_equal(text, "registered buffers refused: RLIMIT_MEMLOCK is "
                               "64 KiB, 256 MiB wanted");
     fgi_buffers_refusal(text, sizeof(text), EOPNOTSUPP, FGI_MIB(256));
-    assert_string_equal(
-        text, "registered buffers refused: Operation not supported");
+    assert_string_equal(text,
+                        "registered buffers refused: Operation not supported");
     assert_int_equal(setrlimit(RLIMIT_MEMLOCK, &before), 0);
 }
 

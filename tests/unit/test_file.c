@@ -239,8 +239,8 @@ static void open_auto_goes_where_the_file_is(void **state)
     fgi_file_close(&file);
 
     fixture_open("auto", false, &file);
-    assert_int_equal(
-        fgi_file_read(file.fd, "auto", 0, all, sizeof(all), &err), FG_OK);
+    assert_int_equal(fgi_file_read(file.fd, "auto", 0, all, sizeof(all), &err),
+                     FG_OK);
     fgi_file_close(&file);
     assert_int_equal(fgi_file_open("auto", FGI_DIRECT_AUTO, &file, &err),
                      FG_OK);
@@ -317,8 +317,8 @@ static void open_after_replacement_shows_another_file(void **state)
     assert_int_equal(rename("replacement", "replaced"), 0);
     /* The old one is still whole under its descriptor. */
     assert_int_equal(fgi_file_check(&before, "replaced", &err), FG_OK);
-    assert_int_equal(
-        fgi_file_read(before.fd, "replaced", 4999, &byte, 1, &err), FG_OK);
+    assert_int_equal(fgi_file_read(before.fd, "replaced", 4999, &byte, 1, &err),
+                     FG_OK);
     fixture_open("replaced", false, &after);
     assert_true(after.inode != before.inode);
     assert_int_equal(after.size_bytes, 3000);
@@ -335,8 +335,8 @@ static void read_gives_exactly_what_was_asked(void **state)
     (void)state;
     fixture_make_file("exact", 5000);
     fixture_open("exact", false, &file);
-    assert_int_equal(
-        fgi_file_read(file.fd, "exact", 1, buffer, 4999, &err), FG_OK);
+    assert_int_equal(fgi_file_read(file.fd, "exact", 1, buffer, 4999, &err),
+                     FG_OK);
     assert_int_equal(fixture_matching(buffer, 1, 4999), 4999);
     assert_int_equal(fgi_file_read(file.fd, "exact", 9, buffer, 0, &err),
                      FG_OK);

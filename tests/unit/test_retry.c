@@ -79,7 +79,8 @@ static void decide_short_buffered_read_asks_for_the_rest(void **state)
     assert_int_equal(read.done_bytes, 8000);
 }
 
-static void decide_short_direct_read_on_alignment_asks_for_the_rest(void **state)
+static void
+decide_short_direct_read_on_alignment_asks_for_the_rest(void **state)
 {
     struct fgi_read read = read_of(8192, 8192, 512);
 
@@ -214,8 +215,7 @@ int main(void)
         cmocka_unit_test(decide_short_buffered_read_asks_for_the_rest),
         cmocka_unit_test(
             decide_short_direct_read_on_alignment_asks_for_the_rest),
-        cmocka_unit_test(
-            decide_short_direct_read_off_alignment_is_end_of_file),
+        cmocka_unit_test(decide_short_direct_read_off_alignment_is_end_of_file),
         cmocka_unit_test(decide_nothing_is_end_of_file),
         cmocka_unit_test(decide_nothing_after_a_part_is_end_of_file),
         cmocka_unit_test(decide_errors_are_retried_a_limited_number_of_times),
