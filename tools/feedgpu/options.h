@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Options: one struct that holds every command's values, and tables that say
+ * which command takes which option. A row gives the option's name, what it
+ * takes, where the value goes and its help text; parsing, checking, defaults
+ * and `feedgpu help` are all made from the rows (tables.c).
+ *
+ * Defaults are whatever options_init puts into the struct, which is mostly
+ * fg_loader_config_init's doing: help prints them from there, so that it
+ * cannot disagree with the library.
+ */
+#ifndef TOOL_OPTIONS_H
+#define TOOL_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <feedgpu/feedgpu.h>
+
+/* What `pack --tail` can be. The order is that of the table's choices. */
+enum tail_policy {
+    TAIL_AUTO = 0, /* fail, but drop with --join */
+    TAIL_FAIL = 1, /* bytes that do not fill a record are an error */
+    TAIL_DROP = 2, /* they are left out, and counted */
+};
+
+#define NO_SEPARATOR (-1)
+#define SHARD_BYTES_DEFAULT (UINT64_C(256) << 20)
+
+struct pack_options {
+    const char *output;     /* -o: folder for the shards */
+    uint64_t shard_bytes;   /* sample bytes per shard */
+    uint64_t block_samples; /* 0: the library's choice */
+    uint32_t zstd_level;    /* 0: stored raw */
+    uint32_t threads;       /* 0: one per core */
+    int32_t separator;      /* byte between joined files, or NO_SEPARATOR */
+    int32_t tail;           /* enum tail_policy */
+    bool force;             /* replace the shards in the folder */
+    bool join;              /* all inputs are one stream */
+};
+
+struct options {
+    bool help;                      /* show the command's help, do nothing */
+    bool json;                      /* results as JSON lines on stdout */
+    bool ids;                       /* cat: a line per sample, no bytes */
+    bool verbose;                   /* the library's log lines on stderr */
+    double compute_ms;              /* bench: of one step */
+    const char *load_state_path;    /* or NULL */
+    const char *save_state_path;    /* or NULL */
+    const char *rank_source;        /* variable rank came from; NULL: none */
+    struct fg_loader_config loader; /* also the dataset's config */
+    struct pack_options pack;
+    const char **operands;          /* borrowed from argv, in order */
+    int operand_count;              /* entries of operands */
+};
+
+enum option_kind {
+    OPTION_FLAG,   /* bool */
+    OPTION_TEXT,   /* const char * */
+    OPTION_NAME,   /* const char *, one of the names in `argument` */
+    OPTION_CHOICE, /* int32: position among the names in `argument` */
+    OPTION_U32,    /* uint32_t */
+    OPTION_U64,    /* uint64_t */
+    OPTION_SIZE,   /* uint64_t bytes, written with KiB, MiB, GiB */
+    OPTION_REAL,   /* double, not negative */
+    OPTION_BYTE,   /* int32, 0 to 255 */
+    OPTION_NODE,   /* int32: auto, none or a node number */
+    OPTION_DTYPE,  /* enum fg_dtype */
+};
+
+struct option {
+    const char *name;     /* without the dashes */
+    char letter;          /* short form, or 0 */
+    enum option_kind kind;
+    size_t offset;        /* of the value in struct options */
+    const char *argument; /* what it takes: "N", "SIZE", "auto|on|off" */
+    uint64_t min;         /* numbers: smallest value allowed */
+    uint64_t max;         /* numbers: largest, 0: the type's own */
+    const char *unset;    /* text for the default when the value is not it */
+    const char *help;     /* what it does; wrapped by help.c */
+};
+
+/* Rows that belong together, under a heading in the help. */
+struct option_group {
+    const char *title;
+    const struct option *options;
+    size_t count;
+};
+
+#define OPTION_GROUPS_MAX 5
+
+struct command {
+    const char *name;
+    const char *synopsis;   /* "[OPTION]... DATASET" */
+    const char *summary;    /* one line, for `feedgpu --help` */
+    const char *story;      /* paragraphs, wrapped by help.c */
+    const char *examples;   /* shown as they are */
+    int operands_min;       /* operands it needs */
+    int operands_max;       /* INT32_MAX: any number */
+    const char *operand;    /* what an operand is called: "DATASET" */
+    const struct option_group *groups[OPTION_GROUPS_MAX]; /* NULL ends */
+    int (*run)(const struct options *options); /* gives the exit status */
+};
+
+/* The options' defaults, with rank and world size from a launcher. */
+void options_init(struct options *options);
+void options_fini(struct options *options);
+
+/*
+ * Read argv[0..count) for a command into *options. Returns true, or false
+ * after it has said on stderr what is wrong with the usage.
+ */
+bool options_parse(const struct command *command, int count, char **argv,
+                   struct options *options);
+
+/* The option of this name among the command's, or NULL. */
+const struct option *command_find(const struct command *command,
+                                  const char *name, size_t length);
+
+/* Text of an option's default into `text`; "" when it has none to show. */
+void option_default(const struct option *option, const struct options *defaults,
+                    char *text, size_t text_bytes);
+
+/* The rows shared by commands, and all commands; NULL ends the list. */
+extern const struct command *const commands[];
+const struct command *command_named(const char *name);
+
+/* Fill in rank and world size from torchrun's, Slurm's or MPI's variables. */
+bool launcher_read(struct options *options);
+
+#endif /* TOOL_OPTIONS_H */
