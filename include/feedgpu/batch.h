@@ -28,7 +28,8 @@ struct fg_batch_times {
     uint64_t planned_ns;   /* its first read was asked for */
     uint64_t read_ns;      /* its last read was complete */
     uint64_t assembled_ns; /* it lay complete in its host slot */
-    uint64_t copied_ns;    /* it lay on the device (host: assembled_ns) */
+    uint64_t copied_ns;    /* it lay on the device (host: assembled_ns; cuda:
+                              0 at acquire, see fg_loader_get_copied_ns) */
     uint64_t underfed_ns;  /* of the time up to read_ns: reads too few in
                               flight; a running total of the loader */
 };

@@ -170,6 +170,14 @@ FG_EXPORT void fg_loader_get_stats(const struct fg_loader *loader,
                                    struct fg_loader_stats *stats);
 
 /*
+ * When the copy of batch `sequence` was complete, CLOCK_MONOTONIC ns; 0 when
+ * it is not yet known, or longer ago than 1024 batches. On cuda a batch's
+ * copied_ns is not known at acquire; this tells it later. Threads: any.
+ */
+FG_EXPORT uint64_t fg_loader_get_copied_ns(const struct fg_loader *loader,
+                                           uint64_t sequence);
+
+/*
  * The state after the last acquired batch: a loader opened with it continues
  * with the batch that follows. Threads: the consumer.
  */

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The loader's own struct: the pipeline, its threads, and the consumer. */
+#ifndef FGI_RUNTIME_LOADER_H
+#define FGI_RUNTIME_LOADER_H
+
+#include "runtime/copier.h"
+#include "runtime/pipeline.h"
+#include "runtime/reader.h"
+
+struct fg_loader {
+    struct fgi_pipeline pipeline;
+    struct fgi_reader reader;
+    struct fgi_copier copier;
+    struct fg_loader_config config; /* strings and pointers are not valid */
+    struct fgi_block stage;         /* staging ring */
+    struct fgi_block raw;           /* ring of decoded bytes */
+    struct fg_device *owned_device; /* opened here, or NULL */
+    bool is_host;                   /* batches stay in host slots */
+    int node;                       /* home node in use, or -1 */
+    struct fg_placement placement;  /* of the slots */
+    uint64_t open_ns;               /* when open was called */
+    uint32_t fork_generation;       /* of the process that opened it */
+
+    /* The consumer's. */
+    uint64_t next_sequence; /* next batch to acquire */
+    uint32_t held;          /* batches on loan */
+    struct fg_error error;  /* sticky; status FG_OK: none */
+
+    /* Written by the consumer, read by any. */
+    _Atomic uint64_t batches;
+    _Atomic uint64_t samples;
+    _Atomic uint64_t payload_bytes;
+    _Atomic uint64_t wait_ns;
+    _Atomic uint64_t first_batch_ns;
+    _Atomic uint64_t wait_labels[FG_LABEL_COUNT];
+};
+
+/* Check a config and copy it to *checked with zeros made into defaults.
+ * Errors: ARGUMENT naming the member. */
+enum fg_status fgi_loader_config_check(const struct fg_loader_config *config,
+                                struct fg_loader_config *checked,
+                                struct fg_error *err);
+
+/* Build everything and start. On failure fgi_loader_fini is still due. */
+enum fg_status fgi_loader_init(struct fg_loader *loader,
+                               const struct fg_loader_config *config,
+                               struct fg_error *err);
+
+/* Stop threads, reap reads and copies, release all. Half-built is allowed. */
+void fgi_loader_fini(struct fg_loader *loader);
+
+#endif /* FGI_RUNTIME_LOADER_H */
