@@ -10,6 +10,11 @@ target_compile_options(feedgpu_flags INTERFACE
     -fvisibility=hidden>
   $<$<COMPILE_LANGUAGE:C>:-Wstrict-prototypes -Wmissing-prototypes
     -Wold-style-definition>)
+# Kernels need no C++ library, so neither do programs that link ours.
+target_compile_options(feedgpu_flags INTERFACE
+  "$<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-fno-threadsafe-statics>"
+  "$<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-fno-exceptions>"
+  "$<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-fvisibility=hidden>")
 if(FEEDGPU_WERROR)
   target_compile_options(feedgpu_flags INTERFACE
     $<$<COMPILE_LANGUAGE:C,CXX>:-Werror>)

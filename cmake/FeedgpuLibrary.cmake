@@ -39,6 +39,8 @@ set_target_properties(feedgpu PROPERTIES
   VERIFY_INTERFACE_HEADER_SETS ON
   LINK_DEPENDS ${_map})
 set_target_properties(feedgpu_static PROPERTIES OUTPUT_NAME feedgpu)
+# The kernels are compiled so that they need no C++ library.
+set_target_properties(feedgpu feedgpu_static PROPERTIES LINKER_LANGUAGE C)
 target_link_options(feedgpu PRIVATE
   "LINKER:--version-script=${_map}" "LINKER:--exclude-libs,ALL"
   "LINKER:-z,relro" "LINKER:-z,now")
@@ -84,7 +86,7 @@ set(FEEDGPU_PC_REQUIRES_PRIVATE "liburing, numa, libzstd, libxxhash")
 set(FEEDGPU_PC_LIBS_PRIVATE "-pthread")
 if(FEEDGPU_HAVE_CUDA)
   string(APPEND FEEDGPU_PC_LIBS_PRIVATE
-    " -L${CUDAToolkit_LIBRARY_DIR} -lcudart_static -ldl -lrt -lstdc++")
+    " -L${CUDAToolkit_LIBRARY_DIR} -lcudart_static -ldl -lrt")
 endif()
 configure_file(cmake/feedgpu.pc.in feedgpu.pc @ONLY)
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/feedgpu.pc

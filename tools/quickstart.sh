@@ -38,7 +38,7 @@ while [ $# -gt 0 ] && [ "$1" != -- ]; do
 done
 [ $# -eq 0 ] || shift
 
-feedgpu=$build/tools/feedgpu/feedgpu
+feedgpu=$build/bin/feedgpu
 data=$build/data
 shards=$data/shards
 text_bytes_max=$((256 * 1024 * 1024))
@@ -59,7 +59,7 @@ build_release()
     mkdir -p "$build"
     if ! cmake -S "$root" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release \
         -DFEEDGPU_TESTS=OFF -DFEEDGPU_EXAMPLES=OFF >"$log" 2>&1 ||
-        ! cmake --build "$build" >>"$log" 2>&1; then
+        ! cmake --build "$build" --target feedgpu_tool >>"$log" 2>&1; then
         tail -n 40 "$log"
         echo "quickstart.sh: the build failed (all of it: $log)" >&2
         exit 1
