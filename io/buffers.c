@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "io/buffers.h"
 
-#include <errno.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include "runtime/base/error.h"
 #include "runtime/base/math.h"
@@ -76,23 +73,4 @@ uint32_t fgi_buffers_find(const struct fgi_buffers *buffers,
         }
     }
     return UINT32_MAX;
-}
-
-void fgi_buffers_refusal(char *text, size_t text_bytes, int sys_errno,
-                         uint64_t bytes)
-{
-    struct rlimit limit = {.rlim_cur = RLIM_INFINITY};
-    char reason[64];
-
-    getrlimit(RLIMIT_MEMLOCK, &limit);
-    if (sys_errno == ENOMEM && limit.rlim_cur != RLIM_INFINITY) {
-        snprintf(text, text_bytes,
-                 "registered buffers refused: RLIMIT_MEMLOCK is %llu KiB, "
-                 "%llu MiB wanted",
-                 (unsigned long long)limit.rlim_cur >> 10,
-                 (unsigned long long)fgi_ceil_div(bytes, FGI_MIB(1)));
-        return;
-    }
-    snprintf(text, text_bytes, "registered buffers refused: %s",
-             strerror_r(sys_errno, reason, sizeof(reason)));
 }

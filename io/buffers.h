@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Memory regions cut into the few large buffers that a ring can register, and
- * the words for when it may not. No system call here; uring.c registers.
+ * Memory regions cut into the few large buffers that a ring can register.
+ * No system call here; uring.c registers.
  *
  * Few and large, because the kernel's accounting of memory that shares huge
  * pages is quadratic in their number; a read finds its buffer by address.
@@ -36,9 +36,5 @@ void fgi_buffers_fini(struct fgi_buffers *buffers);
  * UINT32_MAX. */
 uint32_t fgi_buffers_find(const struct fgi_buffers *buffers,
                           const void *address, size_t bytes);
-
-/* Word why the kernel would not register `bytes`. */
-void fgi_buffers_refusal(char *text, size_t text_bytes, int sys_errno,
-                         uint64_t bytes);
 
 #endif /* FGI_IO_BUFFERS_H */

@@ -47,6 +47,17 @@ static inline struct fgi_read *fgi_read_list_take(struct fgi_read_list *list)
     return read;
 }
 
+/* Put all of `from` behind the last of `list`. */
+static inline void fgi_read_list_move(struct fgi_read_list *list,
+                                      struct fgi_read_list *from)
+{
+    if (!fgi_read_list_is_empty(from)) {
+        *list->last = from->first;
+        list->last = from->last;
+        fgi_read_list_init(from);
+    }
+}
+
 /* Take up to `room` into an array; returns how many. */
 static inline size_t fgi_read_list_take_all(struct fgi_read_list *list,
                                             struct fgi_read **done, size_t room)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The io_uring engine. The only user of liburing.
+ * The io_uring engine. The ring is made in uring_setup.c.
  *
  *     submit ─▶ queued ─▶ (wait) SQE ─▶ in flight ─▶ CQE ─▶ handed back
  *                 ▲                                   │
@@ -21,9 +21,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <liburing.h>
-#include <sched.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -32,44 +30,36 @@
 #include "io/engine.h"
 #include "io/list.h"
 #include "io/retry.h"
+#include "io/uring_setup.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/error.h"
 #include "runtime/base/math.h"
 #include "runtime/base/mem.h"
-#include "runtime/base/numa.h"
 #include "runtime/base/thread.h"
 
-#define DEPTH_MAX 4096
-/* Kernel threads for files that cannot be read without blocking (NFS, FUSE);
- * the kernel's own limit follows the ring's size and can be thousands. */
-#define WORKERS_MAX 32
+/* What reads get to end in when their ring broke under them. */
+#define BROKEN_GRACE_NS (2 * FGI_NS_PER_S)
 /* Before trying again when the kernel could not take a call. */
 #define BUSY_NS (100 * FGI_NS_PER_US)
-
-/* Newer than some headers. */
-#ifndef IORING_SETUP_SINGLE_ISSUER
-#define IORING_SETUP_SINGLE_ISSUER (1U << 12)
-#endif
-#ifndef IORING_SETUP_DEFER_TASKRUN
-#define IORING_SETUP_DEFER_TASKRUN (1U << 13)
-#endif
 
 struct uring {
     struct fgi_engine base;
     struct io_uring ring;
-    struct fgi_read_list queued; /* to be asked for */
-    struct fgi_read_list later;  /* to be queued at later_ns */
-    uint64_t later_ns;           /* FGI_NEVER when there are none */
-    uint32_t in_flight;          /* reads the kernel has, or its SQ */
-    int wake_fd;                 /* eventfd, or -1 */
-    bool wake_is_armed;          /* its read is in flight */
-    uint64_t wake_value;         /* where that read puts its bytes */
-    _Atomic bool is_woken;       /* wake was called, wait has not seen it */
-    struct fgi_buffers buffers;  /* registered; none when refused */
-    uint32_t fork_generation;    /* of the process that may use the ring */
-    _Atomic uint64_t reads;      /* submitted; written by the owner */
-    _Atomic uint64_t retries;    /* asked for again; written by the owner */
-    char note[128];              /* for the report */
+    struct fgi_read_list queued;     /* to be asked for */
+    struct fgi_read_list later;      /* to be queued at later_ns */
+    uint64_t later_ns;               /* FGI_NEVER when there are none */
+    struct fgi_read_list failed;     /* never started, to be handed back */
+    int broken_errno;                /* the ring cannot be entered any more */
+    uint32_t in_flight;              /* reads the kernel has, or its SQ */
+    int wake_fd;                     /* eventfd, or -1 */
+    bool wake_is_armed;              /* its read is in flight */
+    uint64_t wake_value;             /* where that read puts its bytes */
+    _Atomic bool is_woken;           /* wake was called, wait has not seen it */
+    struct fgi_buffers buffers;      /* registered; none when refused */
+    uint32_t fork_generation;        /* of the process that may use the ring */
+    _Atomic uint64_t reads;          /* submitted; written by the owner */
+    _Atomic uint64_t retries;        /* asked for again; written by the owner */
+    char note[FGI_URING_NOTE_BYTES]; /* for the report */
 };
 
 static struct uring *self(struct fgi_engine *engine)
@@ -102,9 +92,7 @@ static void queue_due(struct uring *uring)
     if (uring->later_ns == FGI_NEVER || fgi_now_ns() < uring->later_ns) {
         return;
     }
-    while (!fgi_read_list_is_empty(&uring->later)) {
-        fgi_read_list_put(&uring->queued, fgi_read_list_take(&uring->later));
-    }
+    fgi_read_list_move(&uring->queued, &uring->later);
     uring->later_ns = FGI_NEVER;
 }
 
@@ -182,26 +170,79 @@ static int enter_until(struct uring *uring, uint64_t deadline_ns)
     return io_uring_submit_and_wait_timeout(&uring->ring, &cqe, 1, &left, NULL);
 }
 
+/* Take back the SQEs that the kernel never took. */
+static void take_unstarted(struct uring *uring)
+{
+    const struct io_uring_sq *sq = &uring->ring.sq;
+
+    for (unsigned n = io_uring_sq_ready(&uring->ring); n > 0; n--) {
+        const struct io_uring_sqe *sqe =
+            &sq->sqes[(sq->sqe_tail - n) & (sq->ring_entries - 1)];
+        void *data = (void *)(uintptr_t)sqe->user_data;
+
+        if (data == &uring->wake_value) {
+            uring->wake_is_armed = false;
+        } else {
+            fgi_read_list_put(&uring->queued, data);
+            uring->in_flight--;
+        }
+    }
+}
+
+static void fail_queued(struct uring *uring)
+{
+    fgi_read_list_move(&uring->queued, &uring->later);
+    for (struct fgi_read *read = uring->queued.first; read != NULL;
+         read = read->next) {
+        read->error = uring->broken_errno;
+        read->complete_ns = fgi_now_ns();
+    }
+    fgi_read_list_move(&uring->failed, &uring->queued);
+}
+
+/* Whether the ring was entered, or may be next time. */
+static bool is_passing(int result)
+{
+    switch (result) {
+    case -ETIME:
+    case -EINTR:
+        return true;
+    case -EAGAIN: /* out of kernel memory */
+    case -ENOMEM:
+    case -EBUSY: /* completions to be taken first */
+        fgi_sleep_ns(BUSY_NS);
+        return true;
+    default:
+        return result >= 0;
+    }
+}
+
 /* One round in the kernel. */
 static void enter(struct uring *uring, uint64_t deadline_ns)
 {
     int rv;
 
-    queue_due(uring);
-    fill_queue(uring);
-    deadline_ns = fgi_min(deadline_ns, uring->later_ns);
-    if (io_uring_cq_ready(&uring->ring) > 0 || deadline_ns == 0) {
-        rv = enter_now(uring);
-    } else {
-        rv = enter_until(uring, deadline_ns);
+    if (uring->broken_errno == 0) {
+        queue_due(uring);
+        fill_queue(uring);
+        deadline_ns = fgi_min(deadline_ns, uring->later_ns);
+        if (io_uring_cq_ready(&uring->ring) > 0 || deadline_ns == 0) {
+            rv = enter_now(uring);
+        } else {
+            rv = enter_until(uring, deadline_ns);
+        }
+        if (is_passing(rv)) {
+            return;
+        }
+        /* Somebody closed the ring's descriptor, or forbade the call after
+         * it was made: what the kernel does not have comes back with why. */
+        uring->broken_errno = -rv;
+        take_unstarted(uring);
     }
-    if (rv >= 0 || rv == -ETIME || rv == -EINTR) {
-        return;
+    fail_queued(uring);
+    if (fgi_read_list_is_empty(&uring->failed)) {
+        fgi_sleep_ns(BUSY_NS);
     }
-    /* Out of kernel memory (EAGAIN) or completions waiting (EBUSY): what was
-     * not taken is still in the submission queue. Others are our own bugs. */
-    assert(rv == -EAGAIN || rv == -EBUSY || rv == -ENOMEM);
-    fgi_sleep_ns(BUSY_NS);
 }
 
 /* Whether the completion of a read hands it back; else it is queued again. */
@@ -264,7 +305,8 @@ static size_t uring_wait(struct fgi_engine *engine, struct fgi_read **done,
         bool is_last = atomic_load(&uring->is_woken) || room == 0;
 
         enter(uring, is_last ? 0 : deadline_ns);
-        count = reap(uring, done, room);
+        count = fgi_read_list_take_all(&uring->failed, done, room);
+        count += reap(uring, done + count, room - count);
         if (atomic_exchange(&uring->is_woken, false) || is_last || count > 0 ||
             deadline_ns == 0 ||
             (deadline_ns != FGI_NEVER && fgi_now_ns() >= deadline_ns)) {
@@ -306,29 +348,26 @@ static void uring_report(const struct fgi_engine *engine,
     memcpy(report->note, uring->note, sizeof(report->note));
 }
 
-/* Reap until the kernel holds neither a read nor our wake word. */
+/* Reap until the kernel holds neither a read nor our wake word. What would be
+ * asked again is queued, and that is all. */
 static void drain(struct uring *uring)
 {
+    struct fgi_read *dropped[32];
+
     uring_wake(&uring->base);
-    while (uring->in_flight > 0 || uring->wake_is_armed) {
-        struct io_uring_cqe *cqe;
-        unsigned head;
-        unsigned seen = 0;
+    while (uring->broken_errno == 0 &&
+           (uring->in_flight > 0 || uring->wake_is_armed)) {
         int rv = io_uring_submit_and_wait(&uring->ring, 1);
 
-        if (rv < 0 && rv != -EINTR) {
-            fgi_sleep_ns(BUSY_NS);
+        if (!is_passing(rv)) {
+            uring->broken_errno = -rv;
+            take_unstarted(uring);
         }
-        io_uring_for_each_cqe(&uring->ring, head, cqe)
-        {
-            if (io_uring_cqe_get_data(cqe) == &uring->wake_value) {
-                uring->wake_is_armed = false;
-            } else {
-                uring->in_flight--;
-            }
-            seen++;
-        }
-        io_uring_cq_advance(&uring->ring, seen);
+        reap(uring, dropped, sizeof(dropped) / sizeof(dropped[0]));
+    }
+    /* A broken ring names no completion: give the disk time to be done. */
+    if (uring->in_flight > 0) {
+        fgi_sleep_ns(BROKEN_GRACE_NS);
     }
 }
 
@@ -355,134 +394,19 @@ static const struct fgi_engine_ops uring_ops = {
     .destroy = uring_destroy,
 };
 
-/* Make the ring with the best flags that this kernel knows. */
-static int set_up_ring(struct uring *uring, uint32_t depth)
-{
-    static const struct {
-        unsigned flags;
-        const char *text;
-    } ladder[] = {
-        {IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
-             IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP,
-         "single_issuer, defer_taskrun"},
-        {IORING_SETUP_COOP_TASKRUN | IORING_SETUP_SUBMIT_ALL, "coop_taskrun"},
-        {0, "no flags"},
-    };
-    int rv = -EINVAL;
-
-    for (size_t i = 0; rv == -EINVAL && i < sizeof(ladder) / sizeof(*ladder);
-         i++) {
-        struct io_uring_params params = {
-            .flags = ladder[i].flags,
-            .cq_entries = 2 * (depth + 2),
-        };
-
-        /* Reads, the wake word, and liburing's timeout on old kernels. */
-        rv = io_uring_queue_init_params(depth + 2, &uring->ring, &params);
-        snprintf(uring->note, sizeof(uring->note), "%s", ladder[i].text);
-    }
-    return rv;
-}
-
-static void note_add(struct uring *uring, const char *text)
-{
-    size_t used = strlen(uring->note);
-
-    snprintf(uring->note + used, sizeof(uring->note) - used, ", %s", text);
-}
-
-/*
- * Register the regions, which saves the kernel pinning their pages on every
- * read. An optimisation: plain reads go on where it is refused.
- */
-static enum fg_status register_regions(struct uring *uring,
-                                       const struct fgi_engine_config *config,
-                                       struct fg_error *err)
-{
-    enum fg_status status = fgi_buffers_init(&uring->buffers, config->regions,
-                                             config->region_count, err);
-    char text[96];
-    int rv;
-
-    if (status != FG_OK || uring->buffers.count == 0) {
-        return status;
-    }
-    rv = io_uring_register_buffers(&uring->ring, uring->buffers.entries,
-                                   uring->buffers.count);
-    if (rv < 0) {
-        fgi_buffers_refusal(text, sizeof(text), -rv, uring->buffers.bytes);
-        fgi_buffers_fini(&uring->buffers);
-    } else {
-        snprintf(
-            text, sizeof(text), "registered %llu MiB",
-            (unsigned long long)fgi_ceil_div(uring->buffers.bytes, FGI_MIB(1)));
-    }
-    note_add(uring, text);
-    return FG_OK;
-}
-
-/*
- * Keep the kernel's own read threads on the node: since Linux 6.4 they run
- * anywhere. The node's CPUs are asked for by going there and back.
- */
-static void place_workers(struct uring *uring, int node)
-{
-    unsigned most[2] = {WORKERS_MAX, 0}; /* 0: leave as it is */
-    cpu_set_t before;
-    cpu_set_t there;
-
-    io_uring_register_iowq_max_workers(&uring->ring, most);
-    if (node < 0 || sched_getaffinity(0, sizeof(before), &before) != 0) {
-        return;
-    }
-    if (fgi_numa_run_on(node) == 0 &&
-        sched_getaffinity(0, sizeof(there), &there) == 0) {
-        io_uring_register_iowq_aff(&uring->ring, sizeof(there), &there);
-    }
-    sched_setaffinity(0, sizeof(before), &before);
-}
-
-/* Word why a ring cannot be had. */
-static enum fg_status fail_ring(struct fg_error *err, int sys_errno)
-{
-    enum fg_status status =
-        fgi_fail_errno(err, sys_errno, "io_uring: set up a ring");
-
-    if (sys_errno == EPERM || sys_errno == EACCES || sys_errno == ENOSYS) {
-        fgi_likely(err, sys_errno == ENOSYS
-                            ? "the kernel or the sandbox has no io_uring"
-                            : "a container's seccomp filter, or "
-                              "kernel.io_uring_disabled");
-        status = FG_ERR_UNSUPPORTED;
-    } else if (sys_errno == ENOMEM) {
-        fgi_likely(err, "RLIMIT_MEMLOCK, before Linux 5.12");
-    }
-    if (err != NULL) {
-        err->status = status;
-    }
-    return status;
-}
-
 static enum fg_status open_uring(struct uring *uring,
                                  const struct fgi_engine_config *config,
                                  struct fg_error *err)
 {
     enum fg_status status;
-    int rv;
 
     uring->wake_fd = eventfd(0, EFD_CLOEXEC);
     if (uring->wake_fd < 0) {
         return fgi_fail_errno(err, errno, "io_uring: make an eventfd");
     }
-    rv = set_up_ring(uring, (uint32_t)fgi_clamp(config->depth, 1, DEPTH_MAX));
-    if (rv < 0) {
-        close(uring->wake_fd);
-        return fail_ring(err, -rv);
-    }
-    place_workers(uring, config->node);
-    status = register_regions(uring, config, err);
+    status = fgi_uring_set_up(&uring->ring, config, &uring->buffers,
+                              uring->note, err);
     if (status != FG_OK) {
-        io_uring_queue_exit(&uring->ring);
         close(uring->wake_fd);
     }
     return status;
@@ -501,6 +425,7 @@ enum fg_status fgi_engine_uring_create(const struct fgi_engine_config *config,
     uring->base.ops = &uring_ops;
     fgi_read_list_init(&uring->queued);
     fgi_read_list_init(&uring->later);
+    fgi_read_list_init(&uring->failed);
     uring->later_ns = FGI_NEVER;
     uring->fork_generation = fgi_fork_generation();
     status = open_uring(uring, config, err);

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "io/buffers.h"
+#include "io/refusal.h"
 #include "runtime/base/math.h"
 #include "runtime/base/mem.h"
 
@@ -108,10 +109,10 @@ static void refusal_names_the_limit_only_when_it_was_the_limit(void **state)
     assert_int_equal(getrlimit(RLIMIT_MEMLOCK, &before), 0);
     low = (struct rlimit){64 << 10, before.rlim_max};
     assert_int_equal(setrlimit(RLIMIT_MEMLOCK, &low), 0);
-    fgi_buffers_refusal(text, sizeof(text), ENOMEM, FGI_MIB(255) + 1);
+    fgi_refusal_of_buffers(text, sizeof(text), ENOMEM, FGI_MIB(255) + 1);
     assert_string_equal(text, "registered buffers refused: RLIMIT_MEMLOCK is "
                               "64 KiB, 256 MiB wanted");
-    fgi_buffers_refusal(text, sizeof(text), EOPNOTSUPP, FGI_MIB(256));
+    fgi_refusal_of_buffers(text, sizeof(text), EOPNOTSUPP, FGI_MIB(256));
     assert_string_equal(text,
                         "registered buffers refused: Operation not supported");
     assert_int_equal(setrlimit(RLIMIT_MEMLOCK, &before), 0);
