@@ -106,13 +106,15 @@ static enum fg_status make_clock(struct fgi_cuda *cuda, struct fg_error *err)
 
 /* One attempt: the spare event's instant is in [*before_ns, *after_ns]. */
 static cudaError_t bracket(struct fgi_cuda_clock *clock, uint64_t *before_ns,
-                           uint64_t *after_ns)
+                           uint64_t *after_ns, const char **call)
 {
     cudaError_t code;
 
+    *call = "cudaEventRecord";
     *before_ns = fgi_now_ns();
     code = cudaEventRecord(clock->spare, clock->stream);
     if (code == cudaSuccess) {
+        *call = "cudaEventSynchronize";
         code = cudaEventSynchronize(clock->spare);
     }
     *after_ns = fgi_now_ns();
@@ -127,12 +129,12 @@ static enum fg_status measure_clock(struct fgi_cuda *cuda, struct fg_error *err)
     for (int i = 0; i < CLOCK_ATTEMPTS; i++) {
         uint64_t before_ns;
         uint64_t after_ns;
-        cudaError_t code = bracket(clock, &before_ns, &after_ns);
+        const char *call;
+        cudaError_t code = bracket(clock, &before_ns, &after_ns, &call);
 
         if (code != cudaSuccess) {
             clock->host_ns = 0;
-            return fgi_cuda_fail(cuda, code, err, "cudaEventSynchronize",
-                                 "compare clocks");
+            return fgi_cuda_fail(cuda, code, err, call, "compare clocks");
         }
         if (after_ns - before_ns < best_ns) {
             cudaEvent_t beaten = clock->event;

@@ -19,7 +19,7 @@ struct device_suite {
     struct fg_device *device;
     const struct fgi_device_ops *ops; /* the device's */
     char label[64];          /* what its messages call it */
-    uint64_t span_error_ns;  /* documented error between two streams' spans */
+    uint64_t span_error_ns;  /* how far spans of two streams may be off */
     struct fg_error err;     /* of the last call that failed */
 };
 
@@ -50,6 +50,10 @@ static inline fgi_event suite_event(bool can_sleep)
     assert_non_null(event);
     return event;
 }
+
+/* Run every case on a device; how many failed. Exits with 77 and a reason when
+ * it is a GPU and there is none. */
+int device_suite_run(const char *name, uint32_t flags, uint64_t span_error_ns);
 
 /* device_copies.c */
 void copy_there_and_back_keeps_every_byte(void **state);
