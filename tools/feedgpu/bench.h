@@ -24,8 +24,8 @@
 
 /* What is added up over a stretch of time: the run, or an epoch of it. */
 struct tally {
-    uint64_t start_ns;       /* where it begins */
-    uint64_t end_ns;         /* end of its last compute step */
+    uint64_t start_ns; /* where it begins */
+    uint64_t end_ns;   /* end of its last compute step */
     uint64_t steps;
     uint64_t samples;
     uint64_t bytes;          /* of the samples */
@@ -54,24 +54,24 @@ struct bench {
     struct fg_device_info device_info;
     struct fg_loader *loader;
     fg_stream stream;
-    uint64_t compute_ns;         /* configured, of one step */
-    uint64_t open_ns;            /* fg_loader_open took */
+    uint64_t compute_ns; /* configured, of one step */
+    uint64_t open_ns;    /* fg_loader_open took */
     struct progress progress;
 
     struct pending_step pending[BENCH_PENDING];
-    uint64_t launched;           /* steps given to the stream */
-    uint64_t collected;          /* of these, times known and added */
-    uint64_t underfed_ns;        /* the loader's total at the last one */
-    uint64_t first_end_ns;       /* end of the first step */
-    uint64_t first_busy_ns;      /* its compute */
+    uint64_t launched;      /* steps given to the stream */
+    uint64_t collected;     /* of these, times known and added */
+    uint64_t underfed_ns;   /* the loader's total at the last one */
+    uint64_t first_end_ns;  /* end of the first step */
+    uint64_t first_busy_ns; /* its compute */
 
-    struct tally run;            /* all steps */
-    struct tally epoch;          /* those of the current epoch */
-    uint64_t epoch_index;        /* which it is */
-    bool is_interrupted;         /* stopped by a signal */
-    struct histogram step_times; /* from one compute's end to the next */
-    struct usage before;         /* when the measured time began */
-    struct usage after;          /* when it ended */
+    struct tally run;             /* all steps */
+    struct tally epoch;           /* those of the current epoch */
+    uint64_t epoch_index;         /* which it is */
+    bool is_interrupted;          /* stopped by a signal */
+    struct histogram step_times;  /* from one compute's end to the next */
+    struct usage before;          /* when the measured time began */
+    struct usage after;           /* when it ended */
     struct fg_loader_stats stats; /* at the end */
 };
 

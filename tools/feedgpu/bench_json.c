@@ -13,8 +13,7 @@ static void put_labels(json_t *object, const struct fg_labels *labels)
 {
     json_t *entry = json_object();
     for (int i = 0; i < FG_LABEL_COUNT; i++) {
-        json_put_seconds(entry, fg_label_name((enum fg_label)i),
-                         labels->ns[i]);
+        json_put_seconds(entry, fg_label_name((enum fg_label)i), labels->ns[i]);
     }
     json_object_set_new(object, "labels", entry);
 }
@@ -28,8 +27,7 @@ static void put_tally(json_t *object, const struct tally *tally)
     json_put_count(object, "bytes", tally->bytes);
     json_put_seconds(object, "wall_s", wall_ns);
     json_put_real(object, "bytes_per_s", per_second(tally->bytes, wall_ns));
-    json_put_real(object, "samples_per_s",
-                  per_second(tally->samples, wall_ns));
+    json_put_real(object, "samples_per_s", per_second(tally->samples, wall_ns));
     put_labels(object, &tally->labels);
 }
 
@@ -60,8 +58,7 @@ static void put_step_times(json_t *object, const struct histogram *times)
 static void put_placement(json_t *object, const struct fg_placement *placement)
 {
     json_t *entry = json_object();
-    json_object_set_new(entry, "home_node",
-                        json_integer(placement->home_node));
+    json_object_set_new(entry, "home_node", json_integer(placement->home_node));
     json_put_count(entry, "pages", placement->pages);
     json_put_count(entry, "pages_on_home_node", placement->pages_on_home_node);
     json_put_count(entry, "page_bytes", placement->page_bytes);

@@ -161,8 +161,8 @@ static enum fg_status collect(struct bench *bench, struct fg_error *err)
     struct fg_span span;
     struct pending_step *step =
         &bench->pending[bench->collected % BENCH_PENDING];
-    enum fg_status status = fg_compute_get_span(
-        bench->device, bench->stream, bench->collected, &span, err);
+    enum fg_status status = fg_compute_get_span(bench->device, bench->stream,
+                                                bench->collected, &span, err);
     if (status != FG_OK) {
         return status;
     }

@@ -11,7 +11,7 @@
 #include "report.h"
 #include "size.h"
 
-#define BAR_LETTERS 36
+#define BAR_LETTERS     36
 #define STALL_SHARE_MIN 0.01 /* below this there is nothing worth fixing */
 
 /* What each label's stall is called, and what helps against it. */
@@ -93,8 +93,7 @@ static void print_head(const struct bench *bench)
     putchar('\n');
     if (config->world_size > 1) {
         printf("rank      %" PRIu32 " of %" PRIu32 "%s%s\n", config->rank,
-               config->world_size,
-               bench->options->rank_source ? ", from " : "",
+               config->world_size, bench->options->rank_source ? ", from " : "",
                bench->options->rank_source ? bench->options->rank_source : "");
     }
 }

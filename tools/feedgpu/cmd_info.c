@@ -42,8 +42,8 @@ static void print_text(const char *path, const struct fg_dataset_info *info)
     printf("%-10s %s\n", "samples", format_count(info->sample_count, count));
     print_size("stored", info->stored_bytes);
     print_size("decoded", info->raw_bytes);
-    printf("%-10s %s samples\n", "block",
-           format_count(info->block_samples, count));
+    printf("%-10s %s %s\n", "block", format_count(info->block_samples, count),
+           info->block_samples == 1 ? "sample" : "samples");
     printf("%-10s %s\n", "codec", info->codec);
     printf("%-10s %016" PRIx64 "\n", "identity", info->identity);
     print_fields(info);

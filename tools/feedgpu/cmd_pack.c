@@ -97,8 +97,7 @@ static void print_json(const struct options *options,
     json_emit(object);
 }
 
-static void print_text(const struct options *options,
-                       const struct summary *sum)
+static void print_text(const struct options *options, const struct summary *sum)
 {
     char samples[COUNT_BYTES];
     char dropped[COUNT_BYTES];
@@ -126,8 +125,8 @@ static int write_all(const struct options *options, struct pack_source *source,
                      const struct pack_plan *plan, struct summary *sum)
 {
     struct pack_output output;
-    struct pack_job job = {.options = options, .source = source, .plan = plan,
-                           .output = &output};
+    struct pack_job job = {
+        .options = options, .source = source, .plan = plan, .output = &output};
     int status = STATUS_FAILED;
     if (pack_output_init(&output, options->pack.output, options->pack.force)) {
         status = pack_run(&job, thread_count(&options->pack));
@@ -195,10 +194,10 @@ static int run(const struct options *options)
 #define ROWS(rows) rows, sizeof(rows) / sizeof((rows)[0])
 
 static const struct option sample_options[] = {
-    {"record-bytes", 0, OPTION_U64, AT(loader.dataset_config.record_bytes),
-     "N", 1, 0, "a file is a sample", "a sample is N bytes of a file"},
-    {"stride-bytes", 0, OPTION_U64, AT(loader.dataset_config.stride_bytes),
-     "N", 1, 0, "as --record-bytes",
+    {"record-bytes", 0, OPTION_U64, AT(loader.dataset_config.record_bytes), "N",
+     1, 0, "a file is a sample", "a sample is N bytes of a file"},
+    {"stride-bytes", 0, OPTION_U64, AT(loader.dataset_config.stride_bytes), "N",
+     1, 0, "as --record-bytes",
      "from the start of one sample to the next; smaller than the record, the "
      "samples overlap"},
     {"join", 0, OPTION_FLAG, AT(pack.join), NULL, 0, 0, NULL,

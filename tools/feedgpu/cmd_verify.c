@@ -22,11 +22,11 @@
 struct verification {
     const struct options *options;
     struct progress progress;
-    uint64_t shards;         /* looked at */
-    uint64_t damaged;        /* of these */
-    uint64_t failed;         /* of these, for another reason than damage */
-    uint64_t bytes;          /* of files that were read */
-    uint64_t samples;        /* in what could be opened */
+    uint64_t shards;  /* looked at */
+    uint64_t damaged; /* of these */
+    uint64_t failed;  /* of these, for another reason than damage */
+    uint64_t bytes;   /* of files that were read */
+    uint64_t samples; /* in what could be opened */
 };
 
 static void say_bad(const struct verification *all, const char *path,
@@ -159,8 +159,8 @@ static int run(const struct options *options)
     struct fg_dataset *dataset;
     struct fg_error err;
     uint64_t start = now_ns();
-    enum fg_status status = fg_dataset_open(
-        path, &options->loader.dataset_config, &dataset, &err);
+    enum fg_status status =
+        fg_dataset_open(path, &options->loader.dataset_config, &dataset, &err);
     if (status == FG_OK) {
         struct fg_dataset_info info;
         fg_dataset_get_info(dataset, &info);

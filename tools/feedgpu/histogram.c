@@ -37,8 +37,7 @@ void histogram_add(struct histogram *histogram, uint64_t ns)
     }
 }
 
-uint64_t histogram_percentile(const struct histogram *histogram,
-                              double percent)
+uint64_t histogram_percentile(const struct histogram *histogram, double percent)
 {
     double wanted = (double)histogram->count * percent / 100.0;
     uint64_t seen = 0;

@@ -10,7 +10,8 @@
 #include <stdint.h>
 
 #define HISTOGRAM_FINE_BITS 7
-#define HISTOGRAM_BUCKETS ((64 - HISTOGRAM_FINE_BITS + 1) << HISTOGRAM_FINE_BITS)
+#define HISTOGRAM_BUCKETS                                                      \
+    ((64 - HISTOGRAM_FINE_BITS + 1) << HISTOGRAM_FINE_BITS)
 
 struct histogram {
     uint64_t count;                      /* durations */

@@ -94,8 +94,8 @@ static bool add_folder(struct inputs *inputs, const char *path)
         return fail_path(path, "list", ENOMEM);
     }
     char *roots[] = {root, NULL};
-    FTS *walk = fts_open(roots, FTS_PHYSICAL | FTS_COMFOLLOW | FTS_NOCHDIR,
-                         by_name);
+    FTS *walk =
+        fts_open(roots, FTS_PHYSICAL | FTS_COMFOLLOW | FTS_NOCHDIR, by_name);
     bool is_good = walk != NULL || fail_path(path, "read folder", errno);
     while (is_good) {
         errno = 0;
@@ -123,8 +123,7 @@ static bool add_path(struct inputs *inputs, const char *path)
         return add_folder(inputs, path);
     }
     if (!S_ISREG(info.st_mode)) {
-        complain("%s: got something that is neither a file nor a folder",
-                 path);
+        complain("%s: got something that is neither a file nor a folder", path);
         return false;
     }
     return add_file(inputs, path, (uint64_t)info.st_size);

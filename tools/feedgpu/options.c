@@ -19,8 +19,8 @@ struct reader {
     const struct command *command;
     struct options *options; /* being filled */
     char **argv;
-    int count;               /* entries of argv */
-    int next;                /* first entry not read yet */
+    int count; /* entries of argv */
+    int next;  /* first entry not read yet */
 };
 
 const struct option *command_find(const struct command *command,
@@ -80,8 +80,7 @@ static bool fail_unknown(const struct command *command, const char *text)
 
 /* The value that belongs to an option: after "=", or the next word. */
 static const char *take_value(struct reader *reader,
-                              const struct option *option,
-                              const char *attached)
+                              const struct option *option, const char *attached)
 {
     if (attached != NULL) {
         return attached;
@@ -89,8 +88,8 @@ static const char *take_value(struct reader *reader,
     if (reader->next < reader->count) {
         return reader->argv[reader->next++];
     }
-    complain("%s: --%s: needs a value: %s", reader->command->name,
-             option->name, option->argument);
+    complain("%s: --%s: needs a value: %s", reader->command->name, option->name,
+             option->argument);
     point_at_help(reader->command);
     return NULL;
 }

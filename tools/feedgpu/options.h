@@ -25,7 +25,7 @@ enum tail_policy {
     TAIL_DROP = 2, /* they are left out, and counted */
 };
 
-#define NO_SEPARATOR (-1)
+#define NO_SEPARATOR        (-1)
 #define SHARD_BYTES_DEFAULT (UINT64_C(256) << 20)
 
 struct pack_options {
@@ -51,8 +51,8 @@ struct options {
     const char *rank_source;        /* variable rank came from; NULL: none */
     struct fg_loader_config loader; /* also the dataset's config */
     struct pack_options pack;
-    const char **operands;          /* borrowed from argv, in order */
-    int operand_count;              /* entries of operands */
+    const char **operands; /* borrowed from argv, in order */
+    int operand_count;     /* entries of operands */
 };
 
 enum option_kind {
@@ -70,8 +70,8 @@ enum option_kind {
 };
 
 struct option {
-    const char *name;     /* without the dashes */
-    char letter;          /* short form, or 0 */
+    const char *name; /* without the dashes */
+    char letter;      /* short form, or 0 */
     enum option_kind kind;
     size_t offset;        /* of the value in struct options */
     const char *argument; /* what it takes: "N", "SIZE", "auto|on|off" */
@@ -92,13 +92,13 @@ struct option_group {
 
 struct command {
     const char *name;
-    const char *synopsis;   /* "[OPTION]... DATASET" */
-    const char *summary;    /* one line, for `feedgpu --help` */
-    const char *story;      /* paragraphs, wrapped by help.c */
-    const char *examples;   /* shown as they are */
-    int operands_min;       /* operands it needs */
-    int operands_max;       /* INT32_MAX: any number */
-    const char *operand;    /* what an operand is called: "DATASET" */
+    const char *synopsis; /* "[OPTION]... DATASET" */
+    const char *summary;  /* one line, for `feedgpu --help` */
+    const char *story;    /* paragraphs, wrapped by help.c */
+    const char *examples; /* shown as they are */
+    int operands_min;     /* operands it needs */
+    int operands_max;     /* INT32_MAX: any number */
+    const char *operand;  /* what an operand is called: "DATASET" */
     const struct option_group *groups[OPTION_GROUPS_MAX]; /* NULL ends */
     int (*run)(const struct options *options); /* gives the exit status */
 };

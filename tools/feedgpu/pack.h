@@ -54,12 +54,12 @@ struct pack_source {
     uint64_t *starts; /* owned, inputs->count + 1: where each file begins in
                          the stream of all files, in bytes */
     uint64_t *firsts; /* owned, inputs->count + 1: first sample of each file */
-    uint64_t record_bytes; /* of one sample; 0: a file is a sample */
-    uint64_t stride_bytes; /* from one sample to the next */
+    uint64_t record_bytes;     /* of one sample; 0: a file is a sample */
+    uint64_t stride_bytes;     /* from one sample to the next */
     struct pack_reader *sizer; /* owned by the kind of source, or NULL: open
                                   while the shards are planned */
-    int32_t separator;     /* byte between joined files, or NO_SEPARATOR */
-    bool is_joined;        /* samples run across files */
+    int32_t separator;         /* byte between joined files, or NO_SEPARATOR */
+    bool is_joined;            /* samples run across files */
 };
 
 /* Make the source the options ask for. False: said why not. */
@@ -121,9 +121,9 @@ struct pack_job {
     const struct pack_source *source;
     const struct pack_plan *plan;
     const struct pack_output *output;
-    atomic_size_t next;           /* shard that the next free worker takes */
-    atomic_uint_fast64_t done_bytes;   /* of samples written */
-    atomic_bool is_stopping;      /* an error or a signal: give up */
+    atomic_size_t next;              /* shard that the next free worker takes */
+    atomic_uint_fast64_t done_bytes; /* of samples written */
+    atomic_bool is_stopping;         /* an error or a signal: give up */
 };
 
 /* Write all shards with `threads` threads; returns an exit status. */

@@ -56,11 +56,15 @@ static uint64_t count_records(const struct pack_source *source, uint64_t bytes,
 static bool fail_tail(const struct pack_source *source, const char *name,
                       uint64_t bytes, uint64_t tail_bytes)
 {
-    complain("%s: got %" PRIu64 " bytes, wanted a multiple of records of "
-             "%" PRIu64 " bytes every %" PRIu64 ": %" PRIu64 " left over "
-             "(--tail drop leaves them out)",
-             name, bytes, source->record_bytes, source->stride_bytes,
-             tail_bytes);
+    char stride[48] = "";
+    if (source->stride_bytes != source->record_bytes) {
+        snprintf(stride, sizeof(stride), " every %" PRIu64,
+                 source->stride_bytes);
+    }
+    complain("%s: got %" PRIu64 " bytes, wanted whole records of %" PRIu64
+             " bytes%s: %" PRIu64 " bytes are left over (likely cause: wrong "
+             "--record-bytes; --tail drop leaves them out)",
+             name, bytes, source->record_bytes, stride, tail_bytes);
     return false;
 }
 
@@ -78,10 +82,9 @@ static bool number_samples(struct pack_source *source, bool is_dropping)
         if (source->is_joined) {
             continue;
         }
-        source->sample_count +=
-            source->record_bytes == 0
-                ? 1
-                : count_records(source, bytes, &tail_bytes);
+        source->sample_count += source->record_bytes == 0
+                                    ? 1
+                                    : count_records(source, bytes, &tail_bytes);
         if (tail_bytes > 0 && !is_dropping) {
             return fail_tail(source, inputs->files[i].path, bytes, tail_bytes);
         }
@@ -335,9 +338,9 @@ static enum fg_status files_read(struct pack_reader *reader, uint64_t index,
     uint64_t start;
     uint64_t bytes;
     locate(reader->source, index, &start, &bytes);
-    bool is_inside = start >= reader->window_start &&
-                     start + bytes <=
-                         reader->window_start + reader->window_bytes;
+    bool is_inside =
+        start >= reader->window_start &&
+        start + bytes <= reader->window_start + reader->window_bytes;
     if (!is_inside) {
         enum fg_status status = move_window(reader, start, bytes, err);
         if (status != FG_OK) {

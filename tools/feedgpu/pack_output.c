@@ -56,9 +56,9 @@ static bool each_name(const char *folder,
 
 static bool refuse_name(const char *folder, const char *name)
 {
-    complain("%s: is not empty: it holds %s (--force replaces the shards in "
-             "it)",
-             folder, name);
+    (void)name;
+    complain("%s: the folder is not empty (--force replaces the shards in it)",
+             folder);
     return false;
 }
 

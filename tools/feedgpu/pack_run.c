@@ -23,9 +23,9 @@
 #define WAIT_NS 50000000L /* between two looks at signals and progress */
 
 struct worker {
-    struct pack_job *job;   /* shared by all */
-    struct fg_error err;    /* why it gave up */
-    size_t failed_shard;    /* valid with err */
+    struct pack_job *job; /* shared by all */
+    struct fg_error err;  /* why it gave up */
+    size_t failed_shard;  /* valid with err */
     bool is_failed;
     pthread_t thread;
 };
@@ -71,8 +71,8 @@ static enum fg_status add_samples(struct pack_job *job,
         }
         status = ops->read(reader, shard->first + i, &sample, err);
         if (status == FG_OK) {
-            status = fg_shard_writer_add(writer, sample.fields, sample.lengths,
-                                         err);
+            status =
+                fg_shard_writer_add(writer, sample.fields, sample.lengths, err);
         }
         if (status == FG_OK) {
             atomic_fetch_add(&job->done_bytes,

@@ -145,8 +145,8 @@ static bool shards_size(struct pack_source *source, uint64_t index,
         return false;
     }
     if (use_shard(source->sizer, index, &index_in_file, &err) != FG_OK ||
-        fg_dataset_locate(source->sizer->dataset, index_in_file, &place, &err) !=
-            FG_OK) {
+        fg_dataset_locate(source->sizer->dataset, index_in_file, &place,
+                          &err) != FG_OK) {
         complain_error(&err);
         return false;
     }

@@ -104,9 +104,8 @@ const char *format_shape(const struct fg_field *field, char *text)
     }
     size_t used = 0;
     for (uint32_t i = 0; i < field->dims && i < FG_FIELD_DIMS_MAX; i++) {
-        used += (size_t)snprintf(text + used, SHAPE_BYTES - used,
-                                 "%s%" PRIu64, i == 0 ? "[" : ", ",
-                                 field->shape[i]);
+        used += (size_t)snprintf(text + used, SHAPE_BYTES - used, "%s%" PRIu64,
+                                 i == 0 ? "[" : ", ", field->shape[i]);
     }
     snprintf(text + used, SHAPE_BYTES - used, "]");
     return text;
@@ -116,8 +115,7 @@ uint64_t now_ns(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * UINT64_C(1000000000) +
-           (uint64_t)now.tv_nsec;
+    return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
 }
 
 const char *base_name(const char *path)

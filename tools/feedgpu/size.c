@@ -33,7 +33,7 @@ static const struct unit units[] = {
     {"TB", UINT64_C(1000000000000)},
 };
 
-#define UNIT_COUNT (sizeof(units) / sizeof(units[0]))
+#define UNIT_COUNT     (sizeof(units) / sizeof(units[0]))
 #define SIZE_MAX_BYTES (UINT64_C(1) << 63)
 
 static const struct unit *find_unit(const char *name)
@@ -77,8 +77,8 @@ bool size_parse(const char *text, uint64_t *bytes)
     if (fraction > 0.0 && unit->bytes == 1) {
         return false;
     }
-    *bytes = whole * unit->bytes +
-             (uint64_t)(fraction * (double)unit->bytes + 0.5);
+    *bytes =
+        whole * unit->bytes + (uint64_t)(fraction * (double)unit->bytes + 0.5);
     return true;
 }
 
@@ -95,8 +95,8 @@ const char *size_format(uint64_t bytes, char *text)
         snprintf(text, SIZE_TEXT_BYTES, "%" PRIu64 " %s", bytes / one,
                  names[unit]);
     } else {
-        snprintf(text, SIZE_TEXT_BYTES, "%.1f %s",
-                 (double)bytes / (double)one, names[unit]);
+        snprintf(text, SIZE_TEXT_BYTES, "%.1f %s", (double)bytes / (double)one,
+                 names[unit]);
     }
     return text;
 }

@@ -23,7 +23,10 @@ struct state_key {
     size_t offset; /* of a uint64_t in struct fg_loader_state */
 };
 
-#define KEY(member) {#member, offsetof(struct fg_loader_state, member)}
+#define KEY(member)                                                            \
+    {                                                                          \
+#member, offsetof(struct fg_loader_state, member)                      \
+    }
 
 static const struct state_key state_keys[] = {
     KEY(identity), KEY(seed),           KEY(epoch),

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Nearness is the number of letters to insert, remove or change. A word counts
- * as near when that is at most a third of its letters, and at least one.
+ * Nearness is the number of letters to insert, remove, change or swap with the
+ * next. A word counts as near when that is at most a third of its letters, or
+ * one.
  */
 #include "suggest.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -18,25 +20,29 @@ static size_t smallest(size_t a, size_t b, size_t c)
 
 static size_t distance(const char *a, const char *b)
 {
-    size_t row[WORD_MAX + 1];
+    static size_t edits[WORD_MAX + 1][WORD_MAX + 1];
     size_t a_length = strlen(a);
     size_t b_length = strlen(b);
     if (a_length > WORD_MAX || b_length > WORD_MAX) {
         return SIZE_MAX;
     }
-    for (size_t j = 0; j <= b_length; j++) {
-        row[j] = j;
-    }
-    for (size_t i = 1; i <= a_length; i++) {
-        size_t diagonal = row[0];
-        row[0] = i;
-        for (size_t j = 1; j <= b_length; j++) {
-            size_t change = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-            diagonal = row[j];
-            row[j] = smallest(row[j] + 1, row[j - 1] + 1, change);
+    for (size_t i = 0; i <= a_length; i++) {
+        for (size_t j = 0; j <= b_length; j++) {
+            if (i == 0 || j == 0) {
+                edits[i][j] = i + j;
+                continue;
+            }
+            bool is_same = a[i - 1] == b[j - 1];
+            edits[i][j] = smallest(edits[i - 1][j] + 1, edits[i][j - 1] + 1,
+                                   edits[i - 1][j - 1] + (is_same ? 0 : 1));
+            bool is_swapped =
+                i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
+            if (is_swapped && edits[i - 2][j - 2] + 1 < edits[i][j]) {
+                edits[i][j] = edits[i - 2][j - 2] + 1;
+            }
         }
     }
-    return row[b_length];
+    return edits[a_length][b_length];
 }
 
 void suggest_init(struct suggestion *suggestion, const char *given)

@@ -20,14 +20,14 @@ static const struct option dataset_options[] = {
      "auto|raw|shard", 0, 0, "auto",
      "how the files are read; auto looks at their first bytes, and takes raw "
      "when --record-bytes is given"},
-    {"record-bytes", 0, OPTION_U64, AT(loader.dataset_config.record_bytes),
-     "N", 1, 0, "none", "raw: bytes of one sample"},
-    {"stride-bytes", 0, OPTION_U64, AT(loader.dataset_config.stride_bytes),
-     "N", 1, 0, "as --record-bytes",
+    {"record-bytes", 0, OPTION_U64, AT(loader.dataset_config.record_bytes), "N",
+     1, 0, "none", "raw: bytes of one sample"},
+    {"stride-bytes", 0, OPTION_U64, AT(loader.dataset_config.stride_bytes), "N",
+     1, 0, "as --record-bytes",
      "raw: from the start of one sample to the next; smaller than the record, "
      "the samples overlap (windows)"},
-    {"header-bytes", 0, OPTION_U64, AT(loader.dataset_config.header_bytes),
-     "N", 0, 0, NULL, "raw: bytes to skip at the start of each file"},
+    {"header-bytes", 0, OPTION_U64, AT(loader.dataset_config.header_bytes), "N",
+     0, 0, NULL, "raw: bytes to skip at the start of each file"},
     {"dtype", 0, OPTION_DTYPE, AT(loader.dataset_config.dtype), "TYPE", 0, 0,
      NULL, "raw: element type, such as uint16 or float32"},
 };
@@ -47,14 +47,13 @@ static const struct option order_options[] = {
      "of the shuffle: the same seed gives the same order"},
     {"window-bytes", 0, OPTION_SIZE, AT(loader.window_bytes), "SIZE", 0, 0,
      "chosen by the library", "how much the block shuffle mixes at a time"},
-    {"rank", 0, OPTION_U32, AT(loader.rank), "R", 0, 0,
-     "0, or the launcher's",
+    {"rank", 0, OPTION_U32, AT(loader.rank), "R", 0, 0, "0, or the launcher's",
      "which of the world's processes this one stands for (launchers: torchrun, "
      "Slurm, Open MPI)"},
     {"world-size", 0, OPTION_U32, AT(loader.world_size), "W", 1, 0, NULL,
      "processes that share the dataset"},
-    {"remainder", 0, OPTION_CHOICE, AT(loader.remainder), "pad|drop|wrap", 0,
-     0, NULL,
+    {"remainder", 0, OPTION_CHOICE, AT(loader.remainder), "pad|drop|wrap", 0, 0,
+     NULL,
      "an epoch's last samples that fill no batch: a smaller batch, none, or "
      "one filled up from the epoch's start"},
     {"on-bad-sample", 0, OPTION_CHOICE, AT(loader.on_bad_sample),
@@ -68,8 +67,7 @@ static const struct option order_options[] = {
 };
 
 static const struct option engine_options[] = {
-    {"io", 0, OPTION_NAME, AT(loader.io), "auto|uring|pread|null", 0, 0,
-     "auto",
+    {"io", 0, OPTION_NAME, AT(loader.io), "auto|uring|pread|null", 0, 0, "auto",
      "how files are read; auto takes io_uring where it works; null reads "
      "nothing and delivers a pattern, to measure the rest"},
     {"direct", 0, OPTION_CHOICE, AT(loader.direct), "auto|on|off", 0, 0, NULL,
@@ -90,8 +88,7 @@ static const struct option engine_options[] = {
      "what the loader decides, on stderr"},
 };
 
-const struct option_group general_group = {"General",
-                                           ROWS(general_options)};
+const struct option_group general_group = {"General", ROWS(general_options)};
 const struct option_group dataset_group = {"What the dataset is",
                                            ROWS(dataset_options)};
 const struct option_group order_group = {"Which samples, in which order",
@@ -100,6 +97,6 @@ const struct option_group engine_group = {"How it is read",
                                           ROWS(engine_options)};
 
 const struct command *const commands[] = {
-    &pack_command,  &info_command,  &verify_command,
-    &cat_command,   &bench_command, NULL,
+    &pack_command, &info_command,  &verify_command,
+    &cat_command,  &bench_command, NULL,
 };

@@ -144,8 +144,8 @@ static bool parse_dtype(const char *text, void *place, char *wanted)
         memcpy(place, &dtype, sizeof(dtype));
         return true;
     }
-    snprintf(wanted, VALUE_WANTED_BYTES, "one of %.*s",
-             (int)sizeof(names) - 2, names);
+    snprintf(wanted, VALUE_WANTED_BYTES, "one of %.*s", (int)sizeof(names) - 2,
+             names);
     return false;
 }
 
@@ -210,9 +210,8 @@ static bool is_zero_value(const struct option *option, const void *place)
     }
 }
 
-void option_default(const struct option *option,
-                    const struct options *defaults, char *text,
-                    size_t text_bytes)
+void option_default(const struct option *option, const struct options *defaults,
+                    char *text, size_t text_bytes)
 {
     const void *place = (const char *)defaults + option->offset;
     text[0] = '\0';
