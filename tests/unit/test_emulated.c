@@ -325,6 +325,8 @@ static void copy_of_a_slot_reused_too_early_is_corrupt(void **state)
         memset(bench.host, 1, 1000);
         copy_one(&bench, bench.stream, 1000);
         passed_ns = record(&bench, bench.stream);
+        /* Long enough for a mover that does not wait for the end. */
+        fgi_sleep_ns(10 * FGI_NS_PER_MS);
         bench.host[0] = 2;
         was_in_time = fgi_now_ns() < passed_ns;
         ok(fg_device_read(bench.device, bench.stream, back, bench.memory, 2,
