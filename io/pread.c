@@ -89,7 +89,9 @@ static void work(void *context)
         perform(pool, read);
         pthread_mutex_lock(&pool->mutex);
         fgi_read_list_put(&pool->done, read);
-        fgi_gate_notify(&pool->gate);
+        pthread_mutex_unlock(&pool->mutex);
+        fgi_gate_notify(&pool->gate); /* the owner takes the lock at once */
+        pthread_mutex_lock(&pool->mutex);
     }
     pthread_mutex_unlock(&pool->mutex);
 }
