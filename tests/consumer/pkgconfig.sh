@@ -23,7 +23,9 @@ static)
         sed 's/-lfeedgpu/-l:libfeedgpu.a/g')
     ;;
 esac
-libdir=$(pkg-config --variable=libdir feedgpu)
+# It is escaped for a shell, too.
+libdir=
+eval "libdir=$(pkg-config --variable=libdir feedgpu)"
 program=$stage.pkgconfig_${standard}_$kind
 
 # pkg-config escapes for a shell, so one has to read its words.

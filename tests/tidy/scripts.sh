@@ -20,4 +20,4 @@ find . \( -path './.git' -o -path './build*' -o -path './out' \) -prune -o \
         fi
         ;;
     esac
-done | xargs -d '\n' shellcheck -x
+done | xargs -d '\n' shellcheck -x -S warning
