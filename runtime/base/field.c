@@ -14,7 +14,7 @@
     case name:                                                                 \
         return text;
 #define DTYPE_ENTRY(name, value, bytes, text) {name, text},
-#define DTYPE_LIST(name, value, bytes, text)  " " text
+#define DTYPE_LIST(name, value, bytes, text) " " text
 
 static const struct {
     enum fg_dtype dtype;

@@ -274,9 +274,8 @@ void fgi_block_unmap(struct fgi_block *block)
 #if defined(__x86_64__)
 #include <immintrin.h>
 
-__attribute__((target("avx2"))) static void stream_avx2(uint8_t *to,
-                                                        const uint8_t *from,
-                                                        size_t bytes)
+__attribute__((target("avx2"))) static void
+stream_avx2(uint8_t *to, const uint8_t *from, size_t bytes)
 {
     size_t head = (32 - ((uintptr_t)to & 31)) & 31;
 

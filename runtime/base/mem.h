@@ -39,13 +39,13 @@ enum fgi_pages {
 
 /* A mapped block. Storage of this struct is the owner's. */
 struct fgi_block {
-    uint8_t *base;         /* start, aligned to 2 MiB */
-    size_t bytes;          /* usable, a multiple of 2 MiB */
-    void *mapping;         /* what to unmap */
-    size_t mapping_bytes;  /* how much of it */
-    enum fgi_pages pages;  /* what it is made of */
-    int node;              /* preferred node, or -1 */
-    int policy_errno;      /* why mbind was refused, or 0 */
+    uint8_t *base;        /* start, aligned to 2 MiB */
+    size_t bytes;         /* usable, a multiple of 2 MiB */
+    void *mapping;        /* what to unmap */
+    size_t mapping_bytes; /* how much of it */
+    enum fgi_pages pages; /* what it is made of */
+    int node;             /* preferred node, or -1 */
+    int policy_errno;     /* why mbind was refused, or 0 */
 };
 
 /*

@@ -179,8 +179,7 @@ static void hostile_bytes_are_defused_wherever_they_come_in(void **state)
     fgi_fail(&err, FG_ERR_READ, "a\nb\x1b[31m");
     fgi_prefix(&err, "c\r\td");
     fgi_likely(&err, "e\x7f");
-    assert_string_equal(err.message,
-                        "c  d: a b?[31m (likely cause: e?)");
+    assert_string_equal(err.message, "c  d: a b?[31m (likely cause: e?)");
 }
 
 static void error_copy_takes_null_on_either_side(void **state)

@@ -86,9 +86,9 @@ static void log_from_many_threads_calls_one_at_a_time(void **state)
     (void)state;
     fgi_log_init(&log, keep, &seen);
     for (int i = 0; i < THREADS; i++) {
-        assert_int_equal(fgi_thread_start(&threads[i], "log", -1, write_lines,
-                                          &log, NULL),
-                         FG_OK);
+        assert_int_equal(
+            fgi_thread_start(&threads[i], "log", -1, write_lines, &log, NULL),
+            FG_OK);
     }
     for (int i = 0; i < THREADS; i++) {
         fgi_thread_join(&threads[i]);

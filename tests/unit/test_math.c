@@ -106,8 +106,8 @@ static void version_text_is_made_of_its_numbers(void **state)
 #define TEXT_OF(x) #x
 #define TEXT(x) TEXT_OF(x)
     assert_string_equal(fg_version(),
-                        TEXT(FG_VERSION_MAJOR) "." TEXT(FG_VERSION_MINOR) "."
-                        TEXT(FG_VERSION_PATCH));
+                        TEXT(FG_VERSION_MAJOR) "." TEXT(
+                            FG_VERSION_MINOR) "." TEXT(FG_VERSION_PATCH));
     assert_string_equal(fg_version(), FG_VERSION_TEXT);
     assert_memory_equal(fg_build_features(), "uring numa zstd", 15);
 }

@@ -153,10 +153,7 @@ static void check_block(const struct fgi_block *block, uint64_t bytes)
 static void block_map_of_each_size_is_aligned_touched_and_writable(void **state)
 {
     static const uint64_t sizes[] = {
-        1,
-        4096,
-        FGI_MIB(2),
-        FGI_MIB(2) + 1,
+        1,           4096, FGI_MIB(2), FGI_MIB(2) + 1,
         FGI_MIB(96), /* touched by several threads */
     };
 

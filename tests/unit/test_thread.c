@@ -24,9 +24,9 @@
 
 /* Two gates and whose turn it is. */
 struct game {
-    struct fgi_gate gate[2];   /* moved when turn becomes that player's */
-    _Atomic uint64_t turn;     /* rounds played; even: player 0 */
-    uint64_t payload;          /* plain: the turn must publish it */
+    struct fgi_gate gate[2]; /* moved when turn becomes that player's */
+    _Atomic uint64_t turn;   /* rounds played; even: player 0 */
+    uint64_t payload;        /* plain: the turn must publish it */
 };
 
 static void wait_for_turn(struct game *game, uint64_t turn)
@@ -110,9 +110,9 @@ static void gate_with_many_waiters_wakes_them_all(void **state)
     (void)state;
     fgi_gate_init(&crowd.gate);
     for (int i = 0; i < WAITERS; i++) {
-        assert_int_equal(fgi_thread_start(&threads[i], "follow", -1, follow,
-                                          &crowd, NULL),
-                         FG_OK);
+        assert_int_equal(
+            fgi_thread_start(&threads[i], "follow", -1, follow, &crowd, NULL),
+            FG_OK);
     }
     for (int i = 0; i < ROUNDS / 10; i++) {
         atomic_fetch_add(&crowd.level, 1);
