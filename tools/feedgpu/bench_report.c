@@ -6,6 +6,7 @@
  */
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "bench.h"
 #include "report.h"
@@ -27,8 +28,7 @@ static const struct remedy remedies[FG_LABEL_COUNT] = {
     [FG_LABEL_PREP] = {"decoding and assembly",
                        "more --threads, or shards with less compression"},
     [FG_LABEL_STORAGE_DEVICE] = {"reading",
-                                 "faster storage, or a dataset that fits the "
-                                 "page cache"},
+                                 "faster storage, or more of it cached"},
     [FG_LABEL_STORAGE_UNDERFED] = {"reading with too few reads under way",
                                    "more --inflight-bytes or --slots"},
     [FG_LABEL_HOST] = {"the consumer's own loop",
@@ -78,7 +78,7 @@ static void print_head(const struct bench *bench)
     const struct fg_loader_config *config = &bench->options->loader;
     char rate[SIZE_TEXT_BYTES];
     printf("\ndevice    %s", stats->device);
-    if (bench->device_info.name[0] != '\0') {
+    if (strcmp(bench->device_info.name, stats->device) != 0) {
         printf(" %s", bench->device_info.name);
     }
     if (bench->device_info.copy_bytes_per_s > 0.0) {
@@ -86,11 +86,10 @@ static void print_head(const struct bench *bench)
                amount_format(bench->device_info.copy_bytes_per_s, rate));
     }
     printf(", compute %g ms a step\n", (double)bench->compute_ns / 1e6);
-    printf("engine    %s, O_DIRECT %s", stats->engine, stats->direct);
+    printf("engine    %s, O_DIRECT %s\n", stats->engine, stats->direct);
     if (stats->engine_note[0] != '\0') {
-        printf(" (%s)", stats->engine_note);
+        printf("          %s\n", stats->engine_note);
     }
-    putchar('\n');
     if (config->world_size > 1) {
         printf("rank      %" PRIu32 " of %" PRIu32 "%s%s\n", config->rank,
                config->world_size, bench->options->rank_source ? ", from " : "",
@@ -151,16 +150,15 @@ static void print_verdict(const struct bench *bench)
         printf("\nnothing to fix: no stall took 1 %% of the time\n");
         return;
     }
-    printf("\nfix first: %s. If %s took no time,\n", fg_label_name(worst),
-           remedies[worst].stall);
+    printf("\nfix first %s: %s\n", fg_label_name(worst), remedies[worst].hint);
+    printf("          if %s took no time, ", remedies[worst].stall);
     if (bench->compute_ns > 0) {
-        printf("AU would be at most %.1f %%",
+        printf("AU would be at most %.1f %%\n",
                100.0 * share(run->busy_ns, rest_ns));
-    } else if (rest_ns > 0) {
-        printf("it would be at most %.1f times as fast",
-               (double)wall_ns / (double)rest_ns);
+    } else {
+        printf("at most %.1f times as fast\n",
+               (double)wall_ns / (double)(rest_ns + 1));
     }
-    printf(" (%s).\n", remedies[worst].hint);
 }
 
 static void print_rates(const struct bench *bench)
@@ -201,9 +199,10 @@ static void print_use(const struct bench *bench)
     printf("%" PRIu64 " pages of %s (%s, by %s)\n", placement->pages,
            size_format(placement->page_bytes, size), placement->page_kind,
            placement->verified_by);
-    printf("reads     %s", format_count(bench->stats.reads, count));
-    printf(" of %s", size_format(bench->stats.read_bytes, size));
-    printf(" in all, %" PRIu64 " retried; %" PRIu64 " bad samples\n",
+    printf("reads     %s, together %s, %" PRIu64 " retried; bad samples: "
+           "%" PRIu64 "\n",
+           format_count(bench->stats.reads, count),
+           size_format(bench->stats.read_bytes, size),
            bench->stats.read_retries, bench->stats.bad_samples);
 }
 

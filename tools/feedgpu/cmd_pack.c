@@ -128,6 +128,10 @@ static int write_all(const struct options *options, struct pack_source *source,
     struct pack_job job = {
         .options = options, .source = source, .plan = plan, .output = &output};
     int status = STATUS_FAILED;
+    job.block_samples = options->pack.block_samples;
+    if (job.block_samples == 0) {
+        job.block_samples = pack_plan_block_samples(plan, source);
+    }
     if (pack_output_init(&output, options->pack.output, options->pack.force)) {
         status = pack_run(&job, thread_count(&options->pack));
     }

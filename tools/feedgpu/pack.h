@@ -93,6 +93,14 @@ bool pack_plan_init(struct pack_plan *plan, struct pack_source *source,
                     uint64_t shard_bytes);
 void pack_plan_fini(struct pack_plan *plan);
 
+/*
+ * Samples per block when none were asked for: blocks of about 1 MiB. All
+ * shards of a dataset must have the same, so it is decided here and not by
+ * each shard's writer.
+ */
+uint64_t pack_plan_block_samples(const struct pack_plan *plan,
+                                 const struct pack_source *source);
+
 /* The output folder, and the staging folder in it. */
 struct pack_output {
     const char *folder; /* borrowed */
@@ -121,6 +129,7 @@ struct pack_job {
     const struct pack_source *source;
     const struct pack_plan *plan;
     const struct pack_output *output;
+    uint64_t block_samples;          /* in every shard */
     atomic_size_t next;              /* shard that the next free worker takes */
     atomic_uint_fast64_t done_bytes; /* of samples written */
     atomic_bool is_stopping;         /* an error or a signal: give up */

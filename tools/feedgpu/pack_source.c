@@ -7,6 +7,8 @@
 #include "pack.h"
 #include "report.h"
 
+#define BLOCK_BYTES (UINT64_C(1) << 20)
+
 /* Are all inputs shards (1), none of them (0), or is it a mixture (-1)? */
 static int count_shards(const struct inputs *inputs)
 {
@@ -146,6 +148,14 @@ bool pack_plan_init(struct pack_plan *plan, struct pack_source *source,
         return plan_fixed(plan, source, shard_bytes);
     }
     return plan_varying(plan, source, shard_bytes);
+}
+
+uint64_t pack_plan_block_samples(const struct pack_plan *plan,
+                                 const struct pack_source *source)
+{
+    uint64_t mean_bytes = plan->bytes / source->sample_count;
+    uint64_t samples = BLOCK_BYTES / (mean_bytes > 0 ? mean_bytes : 1);
+    return samples > 0 ? samples : 1;
 }
 
 void pack_plan_fini(struct pack_plan *plan)
