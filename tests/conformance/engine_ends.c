@@ -19,9 +19,8 @@ void destroy_waits_for_reads_in_flight(void **state)
         suite_close(engine);
         memset(suite_slot(0), 0xa5, (size_t)DEPTH * READ_BYTES);
         fgi_sleep_ns(2 * FGI_NS_PER_MS);
-        for (size_t i = 0; i < (size_t)DEPTH * READ_BYTES; i++) {
-            assert_int_equal(suite_slot(0)[i], 0xa5);
-        }
+        assert_true(
+            fixture_is_all(suite_slot(0), (size_t)DEPTH * READ_BYTES, 0xa5));
     }
 }
 

@@ -56,6 +56,14 @@ static inline size_t fixture_matching(const uint8_t *got, uint64_t offset,
     return i;
 }
 
+/* Whether all bytes are that one. */
+static inline bool fixture_is_all(const uint8_t *bytes, size_t count,
+                                  uint8_t value)
+{
+    return count == 0 ||
+           (bytes[0] == value && memcmp(bytes, bytes + 1, count - 1) == 0);
+}
+
 static inline void fixture_make_file(const char *path, uint64_t bytes)
 {
     static uint8_t block[1 << 20];
