@@ -139,6 +139,14 @@ static void note_report(const struct fgi_engine *engine, char *note,
     snprintf(note, note_bytes, "%s", report.note);
 }
 
+/* What fgi_engine_fault_all asked for; tests only. */
+static struct fgi_fault fault_of_all;
+
+void fgi_engine_fault_all(const struct fgi_fault *fault)
+{
+    fault_of_all = fault != NULL ? *fault : (struct fgi_fault){0};
+}
+
 enum fg_status fgi_engine_create(const char *name,
                                  const struct fgi_engine_config *config,
                                  int probe_fd, struct fgi_engine **engine,
@@ -165,6 +173,9 @@ enum fg_status fgi_engine_create(const char *name,
     }
     if (status == FG_OK && note != NULL && note_bytes > 0 && note[0] == '\0') {
         note_report(*engine, note, note_bytes);
+    }
+    if (status == FG_OK && fault_of_all.nth != 0) {
+        status = fgi_engine_fault_create(*engine, &fault_of_all, engine, err);
     }
     return status;
 }

@@ -154,6 +154,10 @@ enum fg_status fgi_engine_fault_create(struct fgi_engine *below,
                                        struct fgi_engine **engine,
                                        struct fg_error *err);
 
+/* Tests only: put that fault (copied; NULL: none) in front of every engine
+ * that fgi_engine_create makes from now on. Threads: one, with none made. */
+void fgi_engine_fault_all(const struct fgi_fault *fault);
+
 /*
  * Make the engine called `name`: "uring", "pread", "null", or "auto", which
  * probes a real ring and a real read (of `probe_fd`, or of a temporary file

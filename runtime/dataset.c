@@ -249,6 +249,7 @@ enum fg_status fg_dataset_open(const char *path,
     if (made == NULL) {
         status = fgi_fail(err, FG_ERR_MEMORY, "dataset: open: out of memory");
     } else {
+        pthread_mutex_init(&made->mutex, NULL);
         status = open_shards(made, &paths, config, err);
     }
     if (status != FG_OK && made != NULL) {
@@ -275,6 +276,7 @@ void fg_dataset_close(struct fg_dataset *dataset)
     }
     fgi_free(dataset->shards);
     fgi_free(dataset->first_samples);
+    pthread_mutex_destroy(&dataset->mutex);
     fgi_free(dataset);
 }
 
@@ -310,9 +312,12 @@ enum fg_status fgi_dataset_extent(struct fg_dataset *dataset, uint64_t index,
 {
     uint64_t found = fgi_dataset_find(dataset, index);
     struct fgi_shard *shard = &dataset->shards[found];
-    enum fg_status status = shard->ops->extent(
-        shard, index - dataset->first_samples[found], count, extent, err);
+    enum fg_status status;
 
+    pthread_mutex_lock(&dataset->mutex);
+    status = shard->ops->extent(shard, index - dataset->first_samples[found],
+                                count, extent, err);
+    pthread_mutex_unlock(&dataset->mutex);
     if (status == FG_OK) {
         *shard_index = found;
     }

@@ -7,6 +7,7 @@
 #ifndef FGI_RUNTIME_DATASET_H
 #define FGI_RUNTIME_DATASET_H
 
+#include <pthread.h>
 #include <stdint.h>
 
 #include <feedgpu/dataset.h>
@@ -19,6 +20,8 @@ struct fg_dataset {
     struct fgi_shard *shards;    /* owned, info.shard_count entries */
     uint64_t *first_samples;     /* owned, shard_count + 1: prefix sums */
     struct fgi_dataset_cursor *cursor; /* fg_dataset_read's; owned, or NULL */
+    pthread_mutex_t mutex;       /* held while a shard makes an extent: it
+                                    may have to load its index */
 };
 
 /* Shard that holds global sample `index` (below sample_count). O(log). */
@@ -28,7 +31,7 @@ uint64_t fgi_dataset_find(const struct fg_dataset *dataset, uint64_t index);
  * Extent that holds global sample `index` and as many of the `count` samples
  * from it on as lie together in one shard. extent->first and
  * extent->count are in the shard's own numbering (add first_samples[shard]).
- * Threads: one at a time per dataset.
+ * Threads: any, so that a loader's dataset may be asked while it runs.
  */
 enum fg_status fgi_dataset_extent(struct fg_dataset *dataset, uint64_t index,
                                   uint64_t count, uint64_t *shard_index,

@@ -7,6 +7,7 @@
 #ifndef FGI_RUNTIME_FILES_H
 #define FGI_RUNTIME_FILES_H
 
+#include <stdatomic.h>
 #include <stdint.h>
 
 #include "io/file.h"
@@ -25,8 +26,8 @@ struct fgi_files {
     uint64_t open_count;          /* descriptors held */
     uint64_t open_max;            /* most to hold */
     uint64_t uses;                /* running number */
-    uint64_t direct_count;        /* opened with O_DIRECT, ever */
-    uint64_t buffered_count;      /* opened without, ever */
+    _Atomic uint64_t direct_count;   /* opened with O_DIRECT, ever */
+    _Atomic uint64_t buffered_count; /* opened without, ever */
 };
 
 enum fg_status fgi_files_init(struct fgi_files *files,

@@ -184,7 +184,9 @@ static void mark_bad(struct walk *walk, uint32_t i, const struct fg_error *err)
 {
     struct fgi_pipeline *pipeline = walk->pipeline;
 
-    if (pipeline->on_bad_sample == FG_BAD_SAMPLE_FAIL) {
+    /* A changed file is not a bad sample: nothing that follows is right. */
+    if (pipeline->on_bad_sample == FG_BAD_SAMPLE_FAIL ||
+        err->status == FG_ERR_CHANGED) {
         fgi_ticket_fail(walk->ticket, err);
         return;
     }
@@ -204,21 +206,8 @@ static uint32_t part_begin(const struct fgi_ticket *ticket, uint32_t part)
 static void clear_rest(const struct fgi_pipeline *pipeline,
                        struct fgi_ticket *ticket)
 {
-    const struct fgi_layout *layout = &pipeline->layout;
-    uint64_t rest = layout->batch_size - ticket->place.count;
-
-    for (uint32_t k = 0; k < layout->field_count && rest > 0; k++) {
-        uint64_t stride = layout->fields[k].max_bytes;
-
-        memset(ticket->host + layout->offsets[k] +
-                   ticket->place.count * stride,
-               0, rest * stride);
-        if (layout->length_offsets[k] != FGI_NO_LENGTHS) {
-            memset(ticket->host + layout->length_offsets[k] +
-                       ticket->place.count * sizeof(uint32_t),
-                   0, rest * sizeof(uint32_t));
-        }
-    }
+    fgi_layout_clear(&pipeline->layout, ticket->host, ticket->place.count,
+                     pipeline->layout.batch_size);
 }
 
 static void gather_part(void *context, uint64_t argument, void *scratch)

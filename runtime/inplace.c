@@ -177,13 +177,13 @@ void fgi_inplace_done(struct fgi_reader *reader, struct fgi_read_op *op)
 
     ticket->times.read_ns =
         fgi_max(ticket->times.read_ns, op->read.complete_ns);
-    if (op->read.error != 0) {
-        fgi_reader_read_error(reader, op, &err);
-        mark_bad(reader, op, &err);
-    }
+    /* A changed file first: it is why the read met an early end. */
     if (fgi_files_release(&reader->pipeline->files, op->shard_index, &err) !=
         FG_OK) {
         fgi_ticket_fail(ticket, &err);
+    } else if (op->read.error != 0) {
+        fgi_reader_read_error(reader, op, &err);
+        mark_bad(reader, op, &err);
     }
     drop_part(reader, ticket);
 }

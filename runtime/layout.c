@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <stddef.h>
+#include <string.h>
 
 #include "runtime/base/error.h"
 #include "runtime/base/math.h"
@@ -69,6 +70,21 @@ void fgi_layout_describe(const struct fgi_layout *layout, void *base,
         if (layout->length_offsets[k] != FGI_NO_LENGTHS) {
             fields[k].lengths_bytes =
                 (uint32_t *)(void *)(slot + layout->length_offsets[k]);
+        }
+    }
+}
+
+void fgi_layout_clear(const struct fgi_layout *layout, uint8_t *base,
+                      uint64_t from, uint64_t to)
+{
+    for (uint32_t k = 0; k < layout->field_count && from < to; k++) {
+        uint64_t stride = layout->fields[k].max_bytes;
+
+        memset(base + layout->offsets[k] + from * stride, 0,
+               (to - from) * stride);
+        if (layout->length_offsets[k] != FGI_NO_LENGTHS) {
+            memset(base + layout->length_offsets[k] + from * sizeof(uint32_t),
+                   0, (to - from) * sizeof(uint32_t));
         }
     }
 }

@@ -32,4 +32,8 @@ enum fg_status fgi_layout_init(struct fgi_layout *layout, uint32_t batch_size,
 void fgi_layout_describe(const struct fgi_layout *layout, void *base,
                          struct fg_batch_field *fields);
 
+/* Zero the places [from, to) of every field of the slot at `base`. */
+void fgi_layout_clear(const struct fgi_layout *layout, uint8_t *base,
+                      uint64_t from, uint64_t to);
+
 #endif /* FGI_RUNTIME_LAYOUT_H */

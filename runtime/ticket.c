@@ -103,12 +103,8 @@ static void skip_bad(const struct fgi_pipeline *pipeline,
         kept++;
     }
     ticket->count = kept;
-    for (uint32_t k = 0; k < pipeline->layout.field_count; k++) {
-        uint64_t stride = pipeline->layout.fields[k].max_bytes;
-
-        memset(ticket->host + pipeline->layout.offsets[k] + kept * stride, 0,
-               (ticket->place.count - kept) * stride);
-    }
+    fgi_layout_clear(&pipeline->layout, ticket->host, kept,
+                     ticket->place.count);
 }
 
 /* The good sample nearest to i, or place.count when there is none. */
@@ -145,6 +141,17 @@ static void substitute_bad(const struct fgi_pipeline *pipeline,
     }
 }
 
+/* Stored bytes of the samples that are delivered after all. */
+static uint64_t count_payload(const struct fgi_ticket *ticket)
+{
+    uint64_t bytes = 0;
+
+    for (uint32_t i = 0; i < ticket->count; i++) {
+        bytes += ticket->sample_lengths[i];
+    }
+    return bytes;
+}
+
 void fgi_ticket_finish(struct fgi_pipeline *pipeline,
                        struct fgi_ticket *ticket)
 {
@@ -158,6 +165,7 @@ void fgi_ticket_finish(struct fgi_pipeline *pipeline,
         } else {
             substitute_bad(pipeline, ticket);
         }
+        atomic_store(&ticket->payload_bytes, count_payload(ticket));
     }
     ticket->times.assembled_ns =
         fgi_max(fgi_now_ns(), ticket->times.read_ns);
@@ -170,8 +178,10 @@ void fgi_ticket_finish(struct fgi_pipeline *pipeline,
 
 void fgi_pipeline_kick(struct fgi_pipeline *pipeline, uint32_t wants)
 {
+    /* Whatever it finds there, whoever clears the bits must wake: between the
+     * two looks the reader may have come to want something else. */
     if ((atomic_load(&pipeline->wants) & wants) != 0 &&
-        (atomic_exchange(&pipeline->wants, 0) & wants) != 0) {
+        atomic_exchange(&pipeline->wants, 0) != 0) {
         pipeline->engine->ops->wake(pipeline->engine);
     }
 }

@@ -84,7 +84,8 @@ FG_EXPORT void fg_dataset_get_info(const struct fg_dataset *dataset,
                                    struct fg_dataset_info *info);
 
 /*
- * Say where sample `index` is stored. Errors: ARGUMENT for an index that is
+ * Say where sample `index` is stored. Threads: one at a time, but allowed on a
+ * loader's dataset while the loader runs. Errors: ARGUMENT for an index that is
  * not below sample_count; DAMAGED or READ while a shard's index is loaded.
  */
 FG_EXPORT enum fg_status fg_dataset_locate(struct fg_dataset *dataset,
