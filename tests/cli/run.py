@@ -11,8 +11,8 @@ A case is a text file of commands with what they must print:
     ! feedgpu: nowhere: open: No such file or directory
     [1]
 
-Behind a command come its stdout (indented by two blanks), its stderr (behind
-"! ") and its exit status unless 0. Commands are bash, run one after another in
+Behind a command come its stdout (behind "| "), its stderr (behind "! ") and
+its exit status unless 0. Commands are bash, run one after another in
 one new, empty folder, with feedgpu and the helpers of bin/ on the PATH.
 --rewrite puts what was printed into the files: look at the difference before
 you commit it. A command that ends with 77 skips the case.
@@ -87,7 +87,7 @@ def run_command(command, folder, env, masks):
                           timeout=TIMEOUT_S, check=False)
     if done.returncode == SKIPPED:
         raise Skip(done.stderr.decode().strip() or command)
-    lines = printed("  ", done.stdout, masks)
+    lines = printed("| ", done.stdout, masks)
     lines += printed("! ", done.stderr, masks)
     if done.returncode != 0:
         lines.append(f"[{done.returncode}]")
