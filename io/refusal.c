@@ -11,13 +11,12 @@
 
 enum fg_status fgi_refuse_ring(struct fg_error *err, int sys_errno)
 {
-    enum fg_status status =
-        fgi_fail_errno(err, sys_errno, "io_uring: set up a ring");
+    enum fg_status status = fgi_fail_errno(err, sys_errno, "io_uring: set up");
 
     if (sys_errno == EPERM || sys_errno == EACCES || sys_errno == ENOSYS) {
         fgi_likely(err, sys_errno == ENOSYS
                             ? "the kernel or the sandbox has no io_uring"
-                            : "a container's seccomp filter, or "
+                            : "container's seccomp, or "
                               "kernel.io_uring_disabled");
         status = FG_ERR_UNSUPPORTED;
     } else if (sys_errno == ENOMEM) {

@@ -79,7 +79,7 @@ static int fall_back(void *context)
     const struct fgi_engine_config config = config_of(&region);
     struct fgi_engine *engine = NULL;
     struct fg_error err;
-    char note[256];
+    char note[128]; /* what the loader has room for */
     char wanted[256];
 
     child_check(forbid(denial->call, denial->sys_errno) == 0);
@@ -104,8 +104,8 @@ static void auto_where_io_uring_is_forbidden_falls_back_to_pread(void **state)
 {
     struct denial denial = {
         SYS_io_uring_setup, EPERM, FG_ERR_UNSUPPORTED,
-        "io_uring: set up a ring: Operation not permitted (likely cause: a "
-        "container's seccomp filter, or kernel.io_uring_disabled)"};
+        "io_uring: set up: Operation not permitted (likely cause: "
+        "container's seccomp, or kernel.io_uring_disabled)"};
 
     (void)state;
     fixture_in_child(fall_back, &denial);
@@ -115,7 +115,7 @@ static void auto_where_io_uring_is_missing_falls_back_to_pread(void **state)
 {
     struct denial denial = {
         SYS_io_uring_setup, ENOSYS, FG_ERR_UNSUPPORTED,
-        "io_uring: set up a ring: Function not implemented (likely cause: the "
+        "io_uring: set up: Function not implemented (likely cause: the "
         "kernel or the sandbox has no io_uring)"};
 
     (void)state;
@@ -126,7 +126,7 @@ static void auto_without_memory_for_a_ring_falls_back_to_pread(void **state)
 {
     struct denial denial = {
         SYS_io_uring_setup, ENOMEM, FG_ERR_MEMORY,
-        "io_uring: set up a ring: Cannot allocate memory (likely cause: "
+        "io_uring: set up: Cannot allocate memory (likely cause: "
         "RLIMIT_MEMLOCK, before Linux 5.12)"};
 
     (void)state;
@@ -141,6 +141,56 @@ auto_where_a_ring_cannot_be_entered_falls_back_to_pread(void **state)
 
     (void)state;
     fixture_in_child(fall_back, &denial);
+}
+
+static bool has_uring(void)
+{
+    const struct fgi_engine_config config = {.depth = 1, .node = -1};
+    struct fgi_engine *engine;
+    struct fg_error err;
+
+    if (fgi_engine_uring_create(&config, &engine, &err) != FG_OK) {
+        print_message("skipped: %s\n", err.message);
+        return false;
+    }
+    engine->ops->destroy(engine);
+    return true;
+}
+
+static int break_ring(void *context)
+{
+    struct fgi_region region;
+    const struct fgi_engine_config config = config_of(&region);
+    struct fgi_read read = fixture_read(&file, 0, 4096, 4096, block.base);
+    struct fgi_read *done[1];
+    struct fgi_engine *engine;
+    struct fg_error err;
+
+    (void)context;
+    child_check(fgi_engine_uring_create(&config, &engine, &err) == FG_OK);
+    engine->ops->submit(engine, &read);
+    child_check(engine->ops->wait(engine, done, 1, FGI_NEVER) == 1);
+    child_check(read.error == 0);
+    child_check(forbid(SYS_io_uring_enter, EPERM) == 0);
+    for (int i = 0; i < 10; i++) {
+        engine->ops->submit(engine, &read);
+        child_check(engine->ops->wait(engine, done, 1, FGI_NEVER) == 1);
+        child_check(done[0] == &read);
+        child_check(read.error == EPERM);
+    }
+    engine->ops->wake(engine);
+    child_check(engine->ops->wait(engine, done, 1, FGI_NEVER) == 0);
+    engine->ops->destroy(engine);
+    return 0;
+}
+
+static void ring_forbidden_in_use_gives_its_reads_back(void **state)
+{
+    (void)state;
+    if (!has_uring()) {
+        skip();
+    }
+    fixture_in_child(break_ring, NULL);
 }
 
 static int register_as_nobody(void *context)
@@ -169,23 +219,8 @@ static int register_as_nobody(void *context)
     return 0;
 }
 
-static bool has_uring(void)
-{
-    const struct fgi_engine_config config = {.depth = 1, .node = -1};
-    struct fgi_engine *engine;
-    struct fg_error err;
-
-    if (fgi_engine_uring_create(&config, &engine, &err) != FG_OK) {
-        print_message("skipped: %s\n", err.message);
-        return false;
-    }
-    engine->ops->destroy(engine);
-    return true;
-}
-
 static void uring_under_a_low_memlock_limit_reads_unregistered(void **state)
 {
-    /* A child's copy of the arena is gone (MADV_DONTFORK): share this one. */
     (void)state;
     if (!has_uring()) {
         skip();
@@ -287,6 +322,7 @@ int main(void)
         cmocka_unit_test(auto_without_memory_for_a_ring_falls_back_to_pread),
         cmocka_unit_test(
             auto_where_a_ring_cannot_be_entered_falls_back_to_pread),
+        cmocka_unit_test(ring_forbidden_in_use_gives_its_reads_back),
         cmocka_unit_test(uring_under_a_low_memlock_limit_reads_unregistered),
         cmocka_unit_test(pread_without_threads_says_so),
         cmocka_unit_test(create_of_an_unknown_name_lists_the_known),
