@@ -6,7 +6,7 @@
 #include "tests/lib/io_fixture.h"
 
 #define FILE_BYTES (4 * 1024 * 1024 + 1699)
-#define READ_BYTES 65536
+#define READ_BYTES 32768
 #define DEPTH      32
 
 struct engine_suite {

@@ -117,7 +117,7 @@ static void stream_at_any_depth_brings_each_read_once(void **state)
     stream_file(1, 50);
     stream_file(2, 100);
     stream_file(7, 200);
-    stream_file(DEPTH, 600);
+    stream_file(DEPTH, 400);
 }
 
 static void wait_without_blocking_returns_at_once(void **state)
