@@ -12,7 +12,7 @@
 #include "report.h"
 #include "size.h"
 
-#define BAR_LETTERS     36
+#define BAR_LETTERS 36
 #define STALL_SHARE_MIN 0.01 /* below this there is nothing worth fixing */
 
 /* What each label's stall is called, and what helps against it. */

@@ -11,7 +11,7 @@
 #include "report.h"
 #include "value.h"
 
-#define COLUMNS     80
+#define COLUMNS 80
 #define HELP_COLUMN 28 /* where an option's description begins */
 
 /* Where the cursor is, to wrap words. */

@@ -25,7 +25,7 @@ enum tail_policy {
     TAIL_DROP = 2, /* they are left out, and counted */
 };
 
-#define NO_SEPARATOR        (-1)
+#define NO_SEPARATOR (-1)
 #define SHARD_BYTES_DEFAULT (UINT64_C(256) << 20)
 
 struct pack_options {

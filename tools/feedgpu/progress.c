@@ -13,7 +13,7 @@
 #include "report.h"
 #include "size.h"
 
-#define QUIET_NS  UINT64_C(1000000000) /* shorter work shows nothing */
+#define QUIET_NS UINT64_C(1000000000) /* shorter work shows nothing */
 #define REDRAW_NS UINT64_C(200000000)
 
 static atomic_bool is_line_shown;

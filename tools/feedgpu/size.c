@@ -33,7 +33,7 @@ static const struct unit units[] = {
     {"TB", UINT64_C(1000000000000)},
 };
 
-#define UNIT_COUNT     (sizeof(units) / sizeof(units[0]))
+#define UNIT_COUNT (sizeof(units) / sizeof(units[0]))
 #define SIZE_MAX_BYTES (UINT64_C(1) << 63)
 
 static const struct unit *find_unit(const char *name)

@@ -8,7 +8,7 @@
 #include "options.h"
 
 #define VALUE_WANTED_BYTES 256
-#define VALUE_TEXT_BYTES   96
+#define VALUE_TEXT_BYTES 96
 
 /*
  * Read `text` into the option's place. Returns false, and says in `wanted`
