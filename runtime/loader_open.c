@@ -16,8 +16,13 @@
 /* About one read, where the format has no blocks of its own. */
 #define ORDER_BLOCK_BYTES FGI_MIB(1)
 #define SLOTS_MIN 4
-#define STAGED_SLOTS_BYTES FGI_MIB(16)
-#define OPS_MAX 4096
+#define STAGED_SLOTS_BYTES FGI_MIB(4)
+
+/* Cached files have no latency to hide: with little in flight, what one core
+ * copies out of the page cache is still in the L3 when the next core needs it.
+ * Asking a few shards is enough to know. */
+#define CACHED_INFLIGHT_BYTES FGI_MIB(2)
+#define CACHED_ASKED_MAX 16
 
 static enum fg_status open_parts(struct fg_loader *loader,
                                  const struct fg_loader_config *config,
@@ -105,6 +110,38 @@ static enum fg_status set_order(struct fg_loader *loader,
                              dataset->info.sample_count, err);
 }
 
+/* With direct auto: are the shards in the page cache? Then read them all
+ * through it. Asks the first shard and some others. */
+static enum fg_status choose_direct(struct fg_loader *loader,
+                                    struct fg_error *err)
+{
+    struct fgi_files *files = &loader->pipeline.files;
+    uint64_t shards = loader->pipeline.dataset->info.shard_count;
+    uint64_t asked = fgi_min(shards, CACHED_ASKED_MAX);
+
+    if (files->direct != FGI_DIRECT_AUTO) {
+        return FG_OK;
+    }
+    for (uint64_t i = 0; i < asked; i++) {
+        uint64_t index = i * shards / asked;
+        const struct fgi_file *file;
+        enum fg_status status = fgi_files_acquire(files, index, &file, err);
+
+        if (status != FG_OK) {
+            return status;
+        }
+        fgi_files_drop(files, index);
+        if (file->is_direct) {
+            return FG_OK;
+        }
+    }
+    files->direct = FGI_DIRECT_OFF;
+    if (loader->config.inflight_bytes == 0) {
+        loader->config.inflight_bytes = CACHED_INFLIGHT_BYTES;
+    }
+    return FG_OK;
+}
+
 /* Samples lie at the alignment that direct I/O asks for, or need none. */
 static bool is_aligned(struct fg_loader *loader, struct fg_error *err,
                        enum fg_status *status)
@@ -123,9 +160,6 @@ static bool is_aligned(struct fg_loader *loader, struct fg_error *err,
                                  &extent, err);
     result = *status == FG_OK && extent.offset % file->offset_align == 0 &&
              pipeline->layout.fields[0].max_bytes % file->offset_align == 0;
-    if (!file->is_direct) {
-        pipeline->files.direct = FGI_DIRECT_OFF; /* the others like the first */
-    }
     fgi_files_drop(&pipeline->files, 0);
     return result;
 }
@@ -303,7 +337,7 @@ static enum fg_status start_threads(struct fg_loader *loader,
             return status;
         }
     }
-    fgi_depth_init(&reader->depth, config->inflight_bytes);
+    fgi_depth_init(&reader->depth, loader->config.inflight_bytes);
     reader->pipeline = pipeline;
     reader->engine_name = config->io;
     reader->regions[0] = (struct fgi_region){
@@ -350,10 +384,8 @@ enum fg_status fgi_loader_init(struct fg_loader *loader,
                                struct fg_error *err)
 {
     struct fgi_pipeline *pipeline = &loader->pipeline;
-    uint64_t ahead_bytes = 2 * (config->inflight_bytes != 0
-                                    ? config->inflight_bytes
-                                    : FGI_DEPTH_MAX_BYTES);
     struct fgi_plan_sizes sizes = {0};
+    uint64_t ahead_bytes;
     enum fg_status status;
 
     set_constants(loader, config);
@@ -374,11 +406,17 @@ enum fg_status fgi_loader_init(struct fg_loader *loader,
                                 direct_mode(config->direct), err);
     }
     if (status == FG_OK) {
+        status = choose_direct(loader, err);
+    }
+    if (status == FG_OK) {
         status = choose_way(loader, config, err);
     }
     if (status != FG_OK) {
         return status;
     }
+    ahead_bytes = 2 * (loader->config.inflight_bytes != 0
+                           ? loader->config.inflight_bytes
+                           : FGI_DEPTH_MAX_BYTES);
     pipeline->slot_count = choose_slots(loader, config, ahead_bytes);
     if (!pipeline->is_in_place) {
         fgi_plan_measure(pipeline->dataset, &pipeline->schedule,
