@@ -10,8 +10,8 @@
 
 #define BIT(state) (1u << (state))
 
-/* From each state, the states that may follow. */
-static const uint32_t allowed[] = {
+/* From each state, the states that may follow; only asserts look at it. */
+__attribute__((unused)) static const uint32_t allowed[] = {
     [FGI_TICKET_FREE] = BIT(FGI_TICKET_FILLING),
     [FGI_TICKET_FILLING] = BIT(FGI_TICKET_ASSEMBLED) | BIT(FGI_TICKET_FAILED),
     [FGI_TICKET_ASSEMBLED] = BIT(FGI_TICKET_ISSUED) | BIT(FGI_TICKET_HELD),
