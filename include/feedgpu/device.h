@@ -7,7 +7,10 @@
  * timelines), or "host" (batches stay in pinned host memory).
  *
  * A stream orders work on a device. On "cuda" it is a cudaStream_t, and any
- * stream of the program's own may be used; on the others it is made here.
+ * stream of the program's own may be used, NULL too; on the others it is made
+ * here, and NULL stands for one that every device has.
+ *
+ * On "cuda" these functions make the device current for the calling thread.
  */
 #ifndef FEEDGPU_DEVICE_H
 #define FEEDGPU_DEVICE_H
@@ -48,8 +51,9 @@ struct fg_span {
 
 /*
  * Open a device by name: "auto" (the first GPU that works, else "emulated"),
- * "cuda:N", "emulated[:PROFILE]" with PROFILE h100, a100, b200 or
- * "copy=GB/s,latency=US", "host". `flags` are FG_DEVICE_... bits.
+ * "cuda" (the first GPU that works), "cuda:N", "emulated[:PROFILE]" with
+ * PROFILE h100, a100, b200 and, alone or behind a comma, any of
+ * "copy=GB/s,latency=US,node=N", or "host". `flags` are FG_DEVICE_... bits.
  * Errors: ARGUMENT (name), UNSUPPORTED (built without CUDA), DEVICE.
  * Threads: any. Blocks: creating a CUDA context can take seconds.
  */
@@ -104,7 +108,10 @@ FG_EXPORT enum fg_status fg_compute_get_span(struct fg_device *device,
                                              struct fg_span *span,
                                              struct fg_error *err);
 
-/* Copy from device memory to the host, ordered on the stream, and wait. */
+/*
+ * Copy from device memory to the host, ordered on the stream, and wait.
+ * Errors: UNSUPPORTED on an emulated device with FG_DEVICE_TIME_ONLY.
+ */
 FG_EXPORT enum fg_status fg_device_read(struct fg_device *device,
                                         fg_stream stream, void *host,
                                         const void *device_data, size_t bytes,
