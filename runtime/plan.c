@@ -331,31 +331,39 @@ static bool has_blocks(const struct fg_dataset *dataset)
     return strcmp(dataset->info.format, "raw") != 0;
 }
 
-/* Extents one block of the order can take: it may cross the ends of shards,
- * and of the shards' own blocks. */
-static uint64_t loads_per_block(const struct fg_dataset *dataset,
-                                uint64_t block_samples)
+/*
+ * Most extents that a window of the order can take. A block of the order that
+ * lies on the shards' own blocks is one extent; where a shard before it ended
+ * in a short block, it takes parts of two; and each end of a shard inside the
+ * window adds some, of which there are no more than shards.
+ */
+static uint64_t loads_per_window(const struct fg_dataset *dataset,
+                                 const struct fgi_order *order)
 {
+    uint64_t block_samples = order->block_samples;
+    uint64_t blocks = order->window_blocks;
+    uint64_t shards = dataset->info.shard_count;
     uint64_t smallest = UINT64_MAX;
     bool is_aligned = true;
-    uint64_t most;
+    uint64_t ends;
 
-    for (uint64_t i = 0; i < dataset->info.shard_count; i++) {
+    for (uint64_t i = 0; i < shards; i++) {
         uint64_t samples = dataset->shards[i].sample_count;
 
         smallest = fgi_min(smallest, samples);
-        is_aligned = is_aligned && (samples % block_samples == 0 ||
-                                    i + 1 == dataset->info.shard_count);
+        is_aligned = is_aligned &&
+                     (samples % block_samples == 0 || i + 1 == shards);
     }
-    if (is_aligned && (!has_blocks(dataset) ||
-                       block_samples <= dataset->info.block_samples)) {
-        return 1;
+    if (!has_blocks(dataset)) {
+        ends = is_aligned ? 0 : blocks * (1 + block_samples / smallest);
+        return blocks + fgi_min(ends, shards);
     }
-    most = 2 + block_samples / smallest;
-    if (has_blocks(dataset)) {
-        most = 2 * (most + block_samples / dataset->info.block_samples);
+    if (is_aligned && block_samples <= dataset->info.block_samples) {
+        return blocks;
     }
-    return fgi_min(block_samples, most);
+    blocks *= 1 + fgi_ceil_div(block_samples, dataset->info.block_samples);
+    ends = order->window_blocks * (1 + block_samples / smallest);
+    return blocks + 2 * fgi_min(ends, shards);
 }
 
 void fgi_plan_measure(const struct fg_dataset *dataset,
@@ -363,7 +371,7 @@ void fgi_plan_measure(const struct fg_dataset *dataset,
                       const struct fgi_order *order, uint64_t ahead_bytes,
                       struct fgi_plan_sizes *sizes)
 {
-    uint64_t per_block = loads_per_block(dataset, order->block_samples);
+    uint64_t per_window = loads_per_window(dataset, order);
     uint64_t window_samples = order->block_samples * order->window_blocks;
     uint64_t windows =
         fgi_min(fgi_ceil_div(schedule->batch_size, window_samples),
@@ -381,12 +389,10 @@ void fgi_plan_measure(const struct fg_dataset *dataset,
                                                  shard->linear_stride));
         raw_max = fgi_max(raw_max, shard->raw_bytes_max);
     }
-    stored = (has_blocks(dataset) ? per_block : order->block_samples) *
-             stored_max;
-    stored += per_block * 3 * FGI_STAGE_ALIGN;
-    raw = per_block * fgi_align_up(raw_max, FGI_STAGE_ALIGN);
-    stored *= order->window_blocks;
-    raw *= order->window_blocks;
+    stored = has_blocks(dataset) ? per_window * stored_max
+                                 : window_samples * stored_max;
+    stored += per_window * 3 * FGI_STAGE_ALIGN;
+    raw = per_window * fgi_align_up(raw_max, FGI_STAGE_ALIGN);
     sizes->stage_bytes = fgi_align_up(
         (windows + 1) * stored + fgi_max(ahead_bytes, stored_max),
         FGI_MIB(2));
@@ -399,6 +405,6 @@ void fgi_plan_measure(const struct fg_dataset *dataset,
     sizes->runs = fgi_round_up_power(
         fgi_max((windows + 2) * order->window_blocks, sizes->windows));
     sizes->loads = fgi_round_up_power(
-        fgi_max((windows + 2) * order->window_blocks * per_block, 2048));
+        fgi_max((windows + 2) * per_window, 2048));
     sizes->batches = 4096;
 }
