@@ -28,8 +28,12 @@ set(_headers batch dataset device error export feedgpu field loader log shard
   stats version)
 list(TRANSFORM _headers PREPEND "${PROJECT_SOURCE_DIR}/include/feedgpu/")
 list(TRANSFORM _headers APPEND ".h")
+set(_headers_cxx dataset device error feedgpu loader shard)
+list(TRANSFORM _headers_cxx PREPEND "${PROJECT_SOURCE_DIR}/include/feedgpu/")
+list(TRANSFORM _headers_cxx APPEND ".hpp")
 target_sources(feedgpu PUBLIC FILE_SET HEADERS
-  BASE_DIRS ${PROJECT_SOURCE_DIR}/include FILES ${_headers})
+  BASE_DIRS ${PROJECT_SOURCE_DIR}/include
+  FILES ${_headers} ${_headers_cxx})
 
 # Before 1.0 a minor version may break programs, so it is part of the soname.
 set(_abi ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})

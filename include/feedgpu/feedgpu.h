@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* All of libfeedgpu's public API. */
+/* All of libfeedgpu's public API in C. In C++: <feedgpu/feedgpu.hpp>. */
 #ifndef FEEDGPU_FEEDGPU_H
 #define FEEDGPU_FEEDGPU_H
 
