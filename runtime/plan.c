@@ -393,14 +393,16 @@ void fgi_plan_measure(const struct fg_dataset *dataset,
                                  : window_samples * stored_max;
     stored += per_window * 3 * FGI_STAGE_ALIGN;
     raw = per_window * fgi_align_up(raw_max, FGI_STAGE_ALIGN);
+    /* The windows a batch can touch, what is read ahead of them, and what a
+     * ring leaves unused at its end. */
     sizes->stage_bytes = fgi_align_up(
-        (windows + 1) * stored + fgi_max(ahead_bytes, stored_max),
+        windows * stored + ahead_bytes + stored_max + 3 * FGI_STAGE_ALIGN,
         FGI_MIB(2));
-    sizes->raw_bytes =
-        !has_codec ? 0
-                   : fgi_align_up((windows + 1) * raw +
-                                      fgi_max(ahead_bytes, raw_max),
-                                  FGI_MIB(2));
+    sizes->raw_bytes = !has_codec
+                           ? 0
+                           : fgi_align_up(windows * raw + ahead_bytes +
+                                              raw_max + FGI_STAGE_ALIGN,
+                                          FGI_MIB(2));
     sizes->windows = fgi_round_up_power(fgi_max(2 * windows + 2, 1024));
     sizes->runs = fgi_round_up_power(
         fgi_max((windows + 2) * order->window_blocks, sizes->windows));
