@@ -93,7 +93,7 @@ struct fgi_shard {
     uint64_t linear_stride;  /* stored one after another at this distance,
                                 single fixed field, no decoding; else 0 */
     struct fgi_schema *schema; /* owned, unless shared */
-    bool is_schema_shared;   /* the dataset owns it: a million shards have one */
+    bool is_schema_shared;   /* the dataset owns it; all its shards share one */
     void *private_data;      /* the format's; small, O(1) until `extent` */
 };
 
