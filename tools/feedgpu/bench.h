@@ -18,9 +18,15 @@
 #include "options.h"
 #include "progress.h"
 
-/* Steps whose compute may still be running: asked for their times this much
- * later, so that asking never waits. Well below FG_COMPUTE_SPANS_MAX. */
+/*
+ * How far the loop runs ahead of the device: a step's times are asked for this
+ * many steps after its launch, or fewer when that is BENCH_AHEAD_NS of compute,
+ * so that asking never leaves the device without work and a signal does not
+ * have to wait long for it. Well below FG_COMPUTE_SPANS_MAX.
+ */
 #define BENCH_PENDING 64u
+#define BENCH_AHEAD_NS UINT64_C(20000000)
+#define BENCH_AHEAD_MIN 4u
 
 /* What is added up over a stretch of time: the run, or an epoch of it. */
 struct tally {
@@ -59,6 +65,7 @@ struct bench {
     struct progress progress;
 
     struct pending_step pending[BENCH_PENDING];
+    uint64_t ahead_max;     /* steps launched and not collected */
     uint64_t launched;      /* steps given to the stream */
     uint64_t collected;     /* of these, times known and added */
     uint64_t underfed_ns;   /* the loader's total at the last one */

@@ -3,9 +3,9 @@
  * The consumer of `feedgpu bench`: acquire, compute, release, as a training
  * loop does it, and the accounting beside it.
  *
- * A step's times are asked for BENCH_PENDING steps after its launch, when they
- * have long been known, so that measuring never makes the loop wait for the
- * device. Nothing is allocated per step.
+ * A step's times are asked for some steps after its launch (ahead_max): the
+ * loop then waits for that old step, while the newer ones keep the device at
+ * work. Nothing is allocated per step.
  */
 #include <fcntl.h>
 #include <string.h>
@@ -216,7 +216,7 @@ static enum fg_status step_once(struct bench *bench, struct fg_error *err)
     }
     fg_loader_release(bench->loader, &batch, bench->stream);
     if (status == FG_OK &&
-        bench->launched - bench->collected == BENCH_PENDING) {
+        bench->launched - bench->collected == bench->ahead_max) {
         status = collect(bench, err);
     }
     progress_update(&bench->progress, now_ns(), bench->run.bytes);
@@ -239,6 +239,15 @@ static void close_books(struct bench *bench, uint64_t ended_ns)
     fg_loader_get_stats(bench->loader, &bench->stats);
 }
 
+/* Steps to launch before the oldest one's times are asked for. */
+static uint64_t choose_ahead(uint64_t compute_ns)
+{
+    if (compute_ns * (BENCH_PENDING - BENCH_AHEAD_MIN) <= BENCH_AHEAD_NS) {
+        return BENCH_PENDING;
+    }
+    return BENCH_AHEAD_MIN + BENCH_AHEAD_NS / compute_ns;
+}
+
 int bench_measure(struct bench *bench)
 {
     struct fg_error err;
@@ -247,6 +256,7 @@ int bench_measure(struct bench *bench)
     tally_begin(&bench->run, start);
     tally_begin(&bench->epoch, start);
     usage_read(&bench->before);
+    bench->ahead_max = choose_ahead(bench->compute_ns);
     while (status == FG_OK) {
         status = step_once(bench, &err);
     }

@@ -105,8 +105,8 @@ static void print_au(const struct bench *bench)
                "(--compute-ms X)\n");
         return;
     }
-    printf("\nAU        %.1f %% of %.2f s the device computed "
-           "(nominal %.1f %%, dlio %.1f %%)\n",
+    printf("\nAU        %.1f %% of %.2f s (au_nominal %.1f %%, au_dlio "
+           "%.1f %%)\n",
            100.0 * tally_au(&bench->run), wall_s,
            100.0 * bench_au_nominal(bench), 100.0 * bench_au_dlio(bench));
 }

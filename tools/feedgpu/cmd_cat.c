@@ -25,7 +25,9 @@
 struct cat {
     const struct options *options;
     struct fg_loader *loader;
-    struct fg_dataset *dataset; /* our own, to locate; the loader's is busy */
+    struct fg_dataset *dataset; /* our own, to locate; the loader's is busy.
+                                   NULL without --ids */
+    bool is_ids;
     fg_stream stream;
     XXH3_state_t *hash;
     struct progress progress;
@@ -112,9 +114,8 @@ static int put_id(struct cat *cat, const struct fg_batch *batch, uint32_t i)
 /* All samples of a batch. Ends early, with DONE, when stdout is broken. */
 static int put_batch(struct cat *cat, const struct fg_batch *batch)
 {
-    bool is_ids = cat->options->ids || cat->options->json;
     for (uint32_t i = 0; i < batch->count; i++) {
-        if (is_ids) {
+        if (cat->is_ids) {
             int status = put_id(cat, batch, i);
             if (status != STATUS_DONE) {
                 return status;
@@ -164,11 +165,13 @@ static int open_rest(struct cat *cat)
         complain("out of memory");
         return STATUS_FAILED;
     }
-    if (fg_dataset_open(cat->options->operands[0],
-                        &cat->options->loader.dataset_config, &cat->dataset,
-                        &err) != FG_OK ||
-        fg_stream_open(fg_loader_device(cat->loader), &cat->stream, &err) !=
-            FG_OK) {
+    if (cat->is_ids && fg_dataset_open(cat->options->operands[0],
+                                       &cat->options->loader.dataset_config,
+                                       &cat->dataset, &err) != FG_OK) {
+        return complain_error(&err);
+    }
+    if (fg_stream_open(fg_loader_device(cat->loader), &cat->stream, &err) !=
+        FG_OK) {
         return complain_error(&err);
     }
     return STATUS_DONE;
@@ -177,7 +180,8 @@ static int open_rest(struct cat *cat)
 static int run(const struct options *options)
 {
     struct options host = *options;
-    struct cat cat = {.options = options};
+    struct cat cat = {.options = options,
+                      .is_ids = options->ids || options->json};
     host.loader.device = "host";
     int status = run_open(&host, NULL, &cat.loader);
     if (status != STATUS_DONE) {

@@ -65,6 +65,9 @@ bool size_parse(const char *text, uint64_t *bytes)
     }
     if (*text == '.') {
         double place = 0.1;
+        if (!isdigit((unsigned char)text[1])) {
+            return false;
+        }
         for (text++; isdigit((unsigned char)*text); text++) {
             fraction += place * (*text - '0');
             place /= 10.0;
