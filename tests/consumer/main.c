@@ -8,6 +8,9 @@
 #include <string.h>
 
 #include <feedgpu/feedgpu.h>
+#ifdef __cplusplus
+#include <feedgpu/feedgpu.hpp>
+#endif
 
 #define RECORDS 1000u
 #define RECORD_BYTES 96u

@@ -146,6 +146,34 @@ class TreeTest(unittest.TestCase):
                  if path != "include/feedgpu/feedgpu.h"]
         self.assertEqual(found, ["include/feedgpu/new.h"] * 2)
 
+    def test_a_forgotten_cxx_header_is_found(self):
+        texts = {"cmake/FeedgpuLibrary.cmake":
+                 "set(_headers error)\nset(_headers_cxx\n  loader)",
+                 "include/feedgpu/error.hpp": "",
+                 "include/feedgpu/loader.hpp": ""}
+        self.assertEqual([path for path, _, _ in
+                          tidy.headers_are_installed(texts)],
+                         ["include/feedgpu/error.hpp"])
+
+    def test_an_old_node_in_the_version_script_is_found(self):
+        texts = {"include/feedgpu/version.h":
+                 "#define FG_VERSION_MAJOR 1\n#define FG_VERSION_MINOR 2\n",
+                 "cmake/feedgpu.map": "FEEDGPU_1.1 {"}
+        self.assertEqual(
+            list(tidy.version_is_the_same_everywhere(texts)),
+            [("cmake/feedgpu.map", 1,
+              "its node should be FEEDGPU_1.2, as in version.h")])
+        texts["cmake/feedgpu.map"] = "FEEDGPU_1.2 {"
+        self.assertEqual(list(tidy.version_is_the_same_everywhere(texts)), [])
+
+    def test_an_undocumented_preset_is_found(self):
+        texts = {"CMakePresets.json": '{"configurePresets": [{"name": "base", '
+                 '"hidden": true}, {"name": "dev"}, {"name": "odd"}]}',
+                 "CONTRIBUTING.md": "`dev` is for work"}
+        self.assertEqual([message for _, _, message in
+                          tidy.presets_are_documented(texts)],
+                         ["no word of preset odd"])
+
 
 if __name__ == "__main__":
     sys.dont_write_bytecode = True

@@ -7,6 +7,7 @@ is any. rules.py holds the rules for one file; this file walks the tree and
 holds the rules about what must know of what.
 """
 
+import json
 import os
 import re
 import sys
@@ -67,21 +68,48 @@ def sources_are_built(texts):
             yield path, 1, "in no CMakeLists.txt"
 
 
+def words_of(name, text):
+    found = re.search(rf"set\({name}\s([^)]*)\)", text)
+    return found.group(1).split() if found else []
+
+
 def headers_are_installed(texts):
     library = texts.get("cmake/FeedgpuLibrary.cmake", "")
     every = texts.get("include/feedgpu/feedgpu.h", "")
+    lists = {".h": words_of("_headers", library),
+             ".hpp": words_of("_headers_cxx", library)}
     for path in texts:
         if not path.startswith("include/feedgpu/"):
             continue
         stem, ext = os.path.splitext(os.path.basename(path))
-        if not re.search(rf"(?<!\w){stem}(?!\w)", library):
+        if stem not in lists.get(ext, ()):
             yield path, 1, "not among the installed headers"
         if ext == ".h" and stem not in ("feedgpu", "export"):
             if f"<feedgpu/{stem}.h>" not in every:
                 yield path, 1, "not included by feedgpu/feedgpu.h"
 
 
-TREE_RULES = (sources_are_built, headers_are_installed)
+def version_is_the_same_everywhere(texts):
+    header = texts.get("include/feedgpu/version.h", "")
+    number = dict(re.findall(r"#define FG_VERSION_(M\w+) (\d+)", header))
+    node = f"FEEDGPU_{number.get('MAJOR')}.{number.get('MINOR')}"
+    path = "cmake/feedgpu.map"
+    if not re.search(rf"^{re.escape(node)} {{", texts.get(path, ""), re.M):
+        yield path, 1, f"its node should be {node}, as in version.h"
+
+
+def presets_are_documented(texts):
+    presets = json.loads(texts.get("CMakePresets.json", "{}"))
+    paper = texts.get("CONTRIBUTING.md", "")
+    for preset in presets.get("configurePresets", ()):
+        if not preset.get("hidden") and f"`{preset['name']}`" not in paper:
+            yield "CONTRIBUTING.md", 1, f"no word of preset {preset['name']}"
+
+
+TREE_RULES = (sources_are_built, headers_are_installed,
+              version_is_the_same_everywhere, presets_are_documented)
+# Files that only these rules read.
+PAPERS = ("cmake/feedgpu.map", "CMakePresets.json", "CONTRIBUTING.md")
 
 
 def findings(root):
@@ -91,6 +119,7 @@ def findings(root):
         for rule in rules.RULES:
             for line, message in rule(source):
                 yield path, line, message, rule.__name__
+    texts.update({path: read(root, path) for path in PAPERS})
     for rule in TREE_RULES:
         for path, line, message in rule(texts):
             yield path, line, message, rule.__name__
