@@ -70,8 +70,8 @@ static enum fg_status make_steps(struct fgi_cuda *cuda,
     for (size_t i = 0; i < FG_COMPUTE_SPANS_MAX && code == cudaSuccess; i++) {
         code = cudaEventCreateWithFlags(&steps[i].start, cudaEventDefault);
         if (code == cudaSuccess) {
-            code = cudaEventCreateWithFlags(&steps[i].end,
-                                            cudaEventBlockingSync);
+            code =
+                cudaEventCreateWithFlags(&steps[i].end, cudaEventBlockingSync);
         }
     }
     if (code != cudaSuccess) {

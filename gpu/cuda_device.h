@@ -21,18 +21,18 @@
 
 /* One compute step of a stream. */
 struct fgi_cuda_step {
-    cudaEvent_t start;  /* owned; before the kernel */
-    cudaEvent_t end;    /* owned; behind the kernel */
-    uint64_t index;     /* as given to fg_stream_compute */
-    uint64_t given_ns;  /* when: it cannot have started before */
-    bool is_set;        /* the others hold a step */
+    cudaEvent_t start; /* owned; before the kernel */
+    cudaEvent_t end;   /* owned; behind the kernel */
+    uint64_t index;    /* as given to fg_stream_compute */
+    uint64_t given_ns; /* when: it cannot have started before */
+    bool is_set;       /* the others hold a step */
 };
 
 /* A stream that we made. Others' streams are only ever passed through. */
 struct fgi_cuda_stream {
-    cudaStream_t handle;           /* owned */
-    struct fgi_cuda_step *steps;   /* owned; NULL until the first compute */
-    struct fgi_cuda_stream *next;  /* in the device's list */
+    cudaStream_t handle;          /* owned */
+    struct fgi_cuda_step *steps;  /* owned; NULL until the first compute */
+    struct fgi_cuda_stream *next; /* in the device's list */
 };
 
 /* One instant on both clocks: the device's, as an event, and the host's. */
@@ -88,9 +88,8 @@ struct fgi_cuda_stream *fgi_cuda_find(struct fgi_cuda *cuda, fg_stream stream);
 enum fg_status fgi_cuda_compute(struct fg_device *device, fg_stream stream,
                                 uint64_t duration_ns, uint64_t index,
                                 struct fg_error *err);
-enum fg_status fgi_cuda_compute_span(struct fg_device *device,
-                                     fg_stream stream, uint64_t index,
-                                     struct fg_span *span,
+enum fg_status fgi_cuda_compute_span(struct fg_device *device, fg_stream stream,
+                                     uint64_t index, struct fg_span *span,
                                      struct fg_error *err);
 /* Destroy what the first compute made. Null members are allowed. */
 void fgi_cuda_steps_destroy(struct fgi_cuda_step *steps);

@@ -17,8 +17,7 @@ static const struct cause causes[] = {
     {cudaErrorHostMemoryAlreadyRegistered, "the range is pinned already"},
     {cudaErrorDevicesUnavailable,
      "another process holds the GPU in exclusive mode"},
-    {cudaErrorInitializationError,
-     "the process forked after it had used CUDA"},
+    {cudaErrorInitializationError, "the process forked after it had used CUDA"},
     {cudaErrorStreamCaptureUnsupported,
      "the stream is being captured into a CUDA graph"},
     {cudaErrorIllegalAddress, "an earlier kernel of this process failed"},
@@ -64,8 +63,8 @@ enum fg_status fgi_cuda_fail(const struct fgi_cuda *cuda, cudaError_t code,
     va_start(arguments, action);
     vsnprintf(text, sizeof(text), action, arguments);
     va_end(arguments);
-    (void)fgi_fail(err, status, "device cuda:%d: %s: %s: %s: %s",
-                   cuda->ordinal, text, call, cudaGetErrorName(code),
+    (void)fgi_fail(err, status, "device cuda:%d: %s: %s: %s: %s", cuda->ordinal,
+                   text, call, cudaGetErrorName(code),
                    cudaGetErrorString(code));
     if (cause_of(code) != NULL) {
         fgi_likely(err, "%s", cause_of(code));

@@ -34,8 +34,7 @@ static __global__ void hash_words(const uint8_t *data, uint64_t bytes,
     uint64_t first = (uint64_t)blockIdx.x * blockDim.x + threadIdx.x;
     uint64_t sum = first == 0 ? fgi_hash_word(words, bytes) : 0;
 
-    for (uint64_t i = first; i < words;
-         i += (uint64_t)gridDim.x * blockDim.x) {
+    for (uint64_t i = first; i < words; i += (uint64_t)gridDim.x * blockDim.x) {
         uint64_t word = i < whole ? ((const uint64_t *)data)[i]
                                   : fgi_hash_load(data, bytes, i);
 

@@ -66,8 +66,8 @@ static inline uint64_t fgi_hash_host(const void *data, uint64_t bytes)
     uint64_t hash = fgi_hash_word(words, bytes);
 
     for (uint64_t i = 0; i < words; i++) {
-        hash += fgi_hash_word(i, fgi_hash_load((const uint8_t *)data, bytes,
-                                               i));
+        hash +=
+            fgi_hash_word(i, fgi_hash_load((const uint8_t *)data, bytes, i));
     }
     return hash;
 }

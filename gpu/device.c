@@ -165,8 +165,8 @@ enum fg_status fg_device_read(struct fg_device *device, fg_stream stream,
     if (status != FG_OK) {
         return status;
     }
-    status = device->ops->copy_back(device, stream, host, device_data, bytes,
-                                    err);
+    status =
+        device->ops->copy_back(device, stream, host, device_data, bytes, err);
     if (status != FG_OK) {
         return status;
     }

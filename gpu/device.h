@@ -58,8 +58,8 @@ struct fgi_device_ops {
                                   fgi_event event, struct fg_error *err);
 
     /* HtoD copy, asynchronous. `to` is device memory, `from` pinned. */
-    enum fg_status (*copy)(struct fg_device *device, fg_stream stream,
-                           void *to, const void *from, size_t bytes,
+    enum fg_status (*copy)(struct fg_device *device, fg_stream stream, void *to,
+                           const void *from, size_t bytes,
                            struct fg_error *err);
     /* DtoH copy, asynchronous. */
     enum fg_status (*copy_back)(struct fg_device *device, fg_stream stream,
@@ -76,8 +76,7 @@ struct fgi_device_ops {
     enum fg_status (*event_query)(struct fg_device *device, fgi_event event,
                                   bool *passed, struct fg_error *err);
     enum fg_status (*event_synchronize)(struct fg_device *device,
-                                        fgi_event event,
-                                        struct fg_error *err);
+                                        fgi_event event, struct fg_error *err);
     /* When it passed, if the device knows better than "query said so now":
      * emulated gives the timeline's instant; others give 0. */
     uint64_t (*event_passed_ns)(struct fg_device *device, fgi_event event);

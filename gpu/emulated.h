@@ -57,8 +57,8 @@ struct fgi_moves {
 
 /* One copy of bytes, done at due_ns. */
 struct fgi_job {
-    void *to;              /* borrowed until done */
-    const void *from;      /* borrowed until done */
+    void *to;         /* borrowed until done */
+    const void *from; /* borrowed until done */
     size_t bytes;
     uint64_t due_ns;       /* end of the copy's interval */
     uint64_t other_before; /* moves of the other way that come first */
@@ -70,12 +70,12 @@ struct fgi_job {
  */
 struct fgi_mover {
     struct fgi_job jobs[FGI_MOVER_JOBS]; /* by number modulo the size */
-    _Atomic uint64_t put;    /* jobs put so far; under the device's mutex */
-    _Atomic uint64_t done;   /* jobs done so far; the thread's */
+    _Atomic uint64_t put;     /* jobs put so far; under the device's mutex */
+    _Atomic uint64_t done;    /* jobs done so far; the thread's */
     _Atomic bool is_stopping; /* leave once the queue is empty */
-    struct fgi_gate work;    /* moves when a job is put */
+    struct fgi_gate work;     /* moves when a job is put */
     struct fgi_gate progress; /* moves when one is done */
-    struct fgi_mover *other; /* the other way's; borrowed */
+    struct fgi_mover *other;  /* the other way's; borrowed */
     struct fgi_thread thread;
 };
 
@@ -107,14 +107,14 @@ struct fgi_emulated_event {
 };
 
 struct fgi_emulated {
-    struct fg_device base;     /* first: the public handle */
+    struct fg_device base; /* first: the public handle */
     struct fgi_emulated_profile profile;
-    bool moves_bytes;          /* not FG_DEVICE_TIME_ONLY */
-    uint32_t fork_generation;  /* of the process that opened it */
-    pthread_mutex_t mutex;     /* guards everything below, never held long */
-    uint64_t used_bytes;       /* of device memory */
+    bool moves_bytes;         /* not FG_DEVICE_TIME_ONLY */
+    uint32_t fork_generation; /* of the process that opened it */
+    pthread_mutex_t mutex;    /* guards everything below, never held long */
+    uint64_t used_bytes;      /* of device memory */
     uint64_t copy_free_ns[FGI_WAYS]; /* when each copy engine is idle */
-    uint64_t compute_free_ns;  /* when the compute engine is idle */
+    uint64_t compute_free_ns;        /* when the compute engine is idle */
     struct fgi_emulated_stream null_stream; /* behind a NULL handle */
     struct fgi_mover *movers[FGI_WAYS];     /* owned; NULL: time only */
 };

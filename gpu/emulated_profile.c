@@ -81,8 +81,7 @@ struct item {
     size_t length;
 };
 
-static bool is_key(const struct item *item, const char *key,
-                   struct item *value)
+static bool is_key(const struct item *item, const char *key, struct item *value)
 {
     size_t length = strlen(key);
 

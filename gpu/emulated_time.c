@@ -156,8 +156,8 @@ static void give_copy(struct fgi_emulated *emulated, fg_stream stream,
     lock_with_room(emulated, way);
     start_ns = fgi_max(fgi_now_ns(), tail->at_ns);
     start_ns = fgi_max(start_ns, emulated->copy_free_ns[way]);
-    tail->at_ns = start_ns + fgi_emulated_copy_ns(&emulated->profile,
-                                                  job->bytes);
+    tail->at_ns =
+        start_ns + fgi_emulated_copy_ns(&emulated->profile, job->bytes);
     emulated->copy_free_ns[way] = tail->at_ns;
     if (emulated->moves_bytes) {
         job->due_ns = tail->at_ns;

@@ -92,8 +92,9 @@ static enum fg_status host_stream_create(struct fg_device *device,
     (void)device;
     (void)for_copies;
     if (made == NULL) {
-        return fgi_fail(err, FG_ERR_MEMORY, "device host: open a stream: got "
-                                            "no memory");
+        return fgi_fail(err, FG_ERR_MEMORY,
+                        "device host: open a stream: got "
+                        "no memory");
     }
     *stream = made;
     return FG_OK;

@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/conformance/device_suite.h"
 #include "runtime/base/mem.h"
 #include "runtime/base/thread.h"
+#include "tests/conformance/device_suite.h"
 
 #define SLOT_BYTES ((size_t)192 << 10)
 #define SLOTS 3
@@ -79,8 +79,8 @@ void copy_there_and_back_keeps_every_byte(void **state)
     stream = suite_stream();
     back = malloc(SLOT_BYTES);
     fill(pair.host, SLOT_BYTES, 1);
-    ok(suite.ops->copy(suite.device, stream, pair.device, pair.host,
-                       SLOT_BYTES, &suite.err));
+    ok(suite.ops->copy(suite.device, stream, pair.device, pair.host, SLOT_BYTES,
+                       &suite.err));
     ok(fg_device_read(suite.device, stream, back, pair.device, SLOT_BYTES,
                       &suite.err));
     assert_filled(back, SLOT_BYTES, 1);
@@ -114,8 +114,7 @@ void copies_on_one_stream_run_in_order(void **state)
         ok(suite.ops->copy(suite.device, stream, pair.device,
                            pair.host + i * 4096, 4096, &suite.err));
     }
-    ok(fg_device_read(suite.device, stream, back, pair.device, 64,
-                      &suite.err));
+    ok(fg_device_read(suite.device, stream, back, pair.device, 64, &suite.err));
     for (size_t i = 0; i < 64; i++) {
         assert_int_equal(back[i], 63);
     }
@@ -209,8 +208,7 @@ struct pipeline {
 static void pipeline_open(struct pipeline *line)
 {
     pair_open(&line->pair);
-    ok(suite.ops->stream_create(suite.device, true, &line->copies,
-                                &suite.err));
+    ok(suite.ops->stream_create(suite.device, true, &line->copies, &suite.err));
     line->consumer = suite_stream();
     for (int i = 0; i < SLOTS; i++) {
         line->ready[i] = suite_event(true);
@@ -247,8 +245,8 @@ static void pipeline_step(struct pipeline *line, size_t i)
     ok(suite.ops->stream_wait(suite.device, line->copies, line->freed[slot],
                               &suite.err));
     /* Two chunks make one batch. */
-    ok(suite.ops->copy(suite.device, line->copies, device, host,
-                       SLOT_BYTES / 2, &suite.err));
+    ok(suite.ops->copy(suite.device, line->copies, device, host, SLOT_BYTES / 2,
+                       &suite.err));
     ok(suite.ops->copy(suite.device, line->copies, device + SLOT_BYTES / 2,
                        host + SLOT_BYTES / 2, SLOT_BYTES / 2, &suite.err));
     ok(suite.ops->event_record(suite.device, line->ready[slot], line->copies,
@@ -257,8 +255,8 @@ static void pipeline_step(struct pipeline *line, size_t i)
                               &suite.err));
     ok(suite.ops->copy_back(suite.device, line->consumer, result, device,
                             SLOT_BYTES, &suite.err));
-    ok(suite.ops->event_record(suite.device, line->freed[slot],
-                               line->consumer, &suite.err));
+    ok(suite.ops->event_record(suite.device, line->freed[slot], line->consumer,
+                               &suite.err));
 }
 
 void slots_reused_behind_events_deliver_every_batch(void **state)

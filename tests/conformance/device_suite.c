@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/conformance/device_suite.h"
 #include "runtime/base/clock.h"
+#include "tests/conformance/device_suite.h"
 
 struct device_suite suite;
 
@@ -205,16 +205,15 @@ static void alloc_on_the_host_is_unsupported(void **state)
     if (!suite.ops->is_host) {
         skip();
     }
-    assert_int_equal(
-        suite.ops->alloc(suite.device, 4096, &memory, &suite.err),
-        FG_ERR_UNSUPPORTED);
+    assert_int_equal(suite.ops->alloc(suite.device, 4096, &memory, &suite.err),
+                     FG_ERR_UNSUPPORTED);
     assert_string_equal(
         suite.err.message,
         "device host: alloc 4096 bytes: it has no memory of its own");
     assert_null(memory);
-    assert_int_equal(suite.ops->copy(suite.device, NULL, &byte, &byte, 1,
-                                     &suite.err),
-                     FG_ERR_UNSUPPORTED);
+    assert_int_equal(
+        suite.ops->copy(suite.device, NULL, &byte, &byte, 1, &suite.err),
+        FG_ERR_UNSUPPORTED);
     assert_string_equal(
         suite.err.message,
         "device host: copy 1 bytes: batches stay in host memory");
@@ -242,8 +241,7 @@ static void alloc_gives_distinct_memory_and_takes_it_back(void **state)
     }
     for (int round = 0; round < 3; round++) {
         for (size_t i = 0; i < 8; i++) {
-            ok(suite.ops->alloc(suite.device, 1 << 20, &memory[i],
-                                &suite.err));
+            ok(suite.ops->alloc(suite.device, 1 << 20, &memory[i], &suite.err));
             assert_int_equal((uintptr_t)memory[i] % 256, 0);
             for (size_t k = 0; k < i; k++) {
                 uintptr_t a = (uintptr_t)memory[i];
@@ -266,9 +264,9 @@ static void alloc_of_too_much_fails_and_harms_nothing(void **state)
     if (suite.ops->is_host) {
         skip();
     }
-    assert_int_equal(suite.ops->alloc(suite.device, (size_t)1 << 46, &memory,
-                                      &suite.err),
-                     FG_ERR_MEMORY);
+    assert_int_equal(
+        suite.ops->alloc(suite.device, (size_t)1 << 46, &memory, &suite.err),
+        FG_ERR_MEMORY);
     assert_non_null(strstr(suite.err.message, "alloc 70368744177664 bytes"));
     assert_null(memory);
     ok(suite.ops->alloc(suite.device, 4096, &memory, &suite.err));
@@ -309,8 +307,7 @@ static int suite_teardown(void **state)
     return 0;
 }
 
-int device_suite_run(const char *name, uint32_t flags,
-                     uint64_t span_error_ns)
+int device_suite_run(const char *name, uint32_t flags, uint64_t span_error_ns)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(info_of_an_open_device_names_it),

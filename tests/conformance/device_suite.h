@@ -13,14 +13,14 @@
 #include "gpu/device.h"
 
 struct device_suite {
-    const char *name;        /* as given to fg_device_open */
-    uint32_t flags;          /* as given to fg_device_open */
-    bool has_bytes;          /* copies really move bytes */
+    const char *name; /* as given to fg_device_open */
+    uint32_t flags;   /* as given to fg_device_open */
+    bool has_bytes;   /* copies really move bytes */
     struct fg_device *device;
     const struct fgi_device_ops *ops; /* the device's */
-    char label[64];          /* what its messages call it */
-    uint64_t span_error_ns;  /* how far spans of two streams may be off */
-    struct fg_error err;     /* of the last call that failed */
+    char label[64];                   /* what its messages call it */
+    uint64_t span_error_ns; /* how far spans of two streams may be off */
+    struct fg_error err;    /* of the last call that failed */
 };
 
 extern struct device_suite suite;

@@ -26,8 +26,8 @@ int main(int argc, char **argv)
     if (argc > 1) {
         bool is_cuda = strncmp(argv[1], "cuda", 4) == 0;
 
-        failed = device_suite_run(argv[1], flags,
-                                  is_cuda ? CUDA_SPAN_ERROR_NS : 0);
+        failed =
+            device_suite_run(argv[1], flags, is_cuda ? CUDA_SPAN_ERROR_NS : 0);
     } else {
         failed = device_suite_run("host", 0, 0) +
                  device_suite_run("emulated:copy=4,latency=2", 0, 0) +

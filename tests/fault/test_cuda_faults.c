@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The cuda device when CUDA fails, over the test double: every call is made to
- * fail once, machines lack a driver or a GPU, the process forks or exits. Each
+ * fail once, the process forks or exits, the program captures a graph. Each
  * time: one line with the call and CUDA's name for the error, nothing left
  * behind, and no error left for the program to find.
  */
@@ -240,121 +240,6 @@ static void copy_from_memory_not_pinned_as_one_is_refused(void **state)
     assert_nothing_is_left();
 }
 
-static void open_without_a_gpu_says_why(void **state)
-{
-    static const struct {
-        cudaError_t count_error;
-        int device_count;
-        int driver_version;
-        enum fg_status status;
-        const char *message;
-    } rows[] = {
-        {cudaErrorInsufficientDriver, 0, 0, FG_ERR_UNSUPPORTED,
-         "device cuda: open: no NVIDIA driver (likely cause: libcuda.so.1 is "
-         "not on this machine, or not in this container)"},
-        {cudaErrorInsufficientDriver, 0, 11040, FG_ERR_UNSUPPORTED,
-         "device cuda: open: driver: got one for CUDA 11.4, wanted 13.0 "
-         "(likely cause: the driver is too old)"},
-        {cudaErrorNoDevice, 0, 13000, FG_ERR_UNSUPPORTED,
-         "device cuda: open: no GPU (likely cause: none in this machine, or "
-         "CUDA_VISIBLE_DEVICES hides it)"},
-        {cudaSuccess, 0, 13000, FG_ERR_UNSUPPORTED,
-         "device cuda: open: no GPU (likely cause: none in this machine, or "
-         "CUDA_VISIBLE_DEVICES hides it)"},
-        {cudaErrorSystemDriverMismatch, 0, 13000, FG_ERR_DEVICE,
-         "device cuda: open: cudaGetDeviceCount: cudaErrorSystemDriverMismatch:"
-         " system has unsupported display driver / cuda driver combination "
-         "(likely cause: driver and kernel module do not fit together)"},
-        {cudaSuccess, 1, 13000, FG_ERR_ARGUMENT,
-         "device cuda:1: open: got 1 GPUs, numbered from 0"},
-    };
-
-    (void)state;
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        struct fg_device *device = NULL;
-
-        cudart_double.count_error = rows[i].count_error;
-        cudart_double.device_count = rows[i].device_count;
-        cudart_double.driver_version = rows[i].driver_version;
-        assert_int_equal(fg_device_open("cuda:1", 0, &device, &err),
-                         rows[i].status);
-        assert_string_equal(err.message, rows[i].message);
-        assert_null(device);
-        assert_nothing_is_left();
-    }
-}
-
-static void open_auto_without_a_gpu_is_emulated(void **state)
-{
-    struct fg_device *device = NULL;
-    struct fg_device_info info;
-
-    (void)state;
-    cudart_double.count_error = cudaErrorNoDevice;
-    ok(fg_device_open("auto", FG_DEVICE_TIME_ONLY, &device, &err));
-    fg_device_get_info(device, &info);
-    assert_string_equal(info.kind, "emulated");
-    fg_device_close(device);
-    assert_nothing_is_left();
-}
-
-static void open_any_takes_the_first_that_works(void **state)
-{
-    struct fg_device *device = NULL;
-    struct fg_device_info info;
-
-    (void)state;
-    cudart_double_fail_after(3, cudaErrorLaunchFailure);
-    ok(fg_device_open("auto", 0, &device, &err));
-    assert_string_equal(cudart_double_failed_call(),
-                        "cudaGetDeviceProperties");
-    fg_device_get_info(device, &info);
-    assert_string_equal(info.kind, "cuda");
-    assert_string_equal(info.name, "Test Double 1");
-    assert_string_equal(info.bus_id, "0000:f1:1f.0");
-    assert_int_equal(info.memory_bytes, (uint64_t)4 << 30);
-    fg_device_close(device);
-    assert_nothing_is_left();
-}
-
-static void open_asks_the_driver_for_a_node_sysfs_lacks(void **state)
-{
-    static const int nodes[] = {3, 0, -1};
-
-    (void)state;
-    for (size_t i = 0; i < 3; i++) {
-        struct fg_device *device = NULL;
-        struct fg_device_info info;
-
-        cudart_double.host_node = nodes[i];
-        ok(fg_device_open("cuda:0", 0, &device, &err));
-        fg_device_get_info(device, &info);
-        assert_int_equal(info.numa_node, nodes[i]);
-        fg_device_close(device);
-    }
-}
-
-static void open_with_a_bad_number_is_refused(void **state)
-{
-    static const char *const names[] = {"x", "-1", "1024", "99999999999", "0x"};
-
-    (void)state;
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        struct fg_device *device = NULL;
-        char name[32];
-        char text[128];
-
-        snprintf(name, sizeof(name), "cuda:%s", names[i]);
-        snprintf(text, sizeof(text),
-                 "device cuda: name: got \"%s\", wanted \"cuda:N\" with N from "
-                 "0 to 1023",
-                 name);
-        assert_int_equal(fg_device_open(name, 0, &device, &err),
-                         FG_ERR_ARGUMENT);
-        assert_string_equal(err.message, text);
-    }
-}
-
 /* While the program captures a graph elsewhere, ours go through, and the
  * thread's own mode is as it was. */
 static void calls_during_a_capture_do_not_spoil_it(void **state)
@@ -386,8 +271,8 @@ static void compute_on_the_programs_stream_is_refused(void **state)
     for (int i = 0; i <= 5; i++) {
         ok(step(&held, i));
     }
-    assert_int_equal(
-        cudaStreamCreateWithFlags(&theirs, cudaStreamNonBlocking), cudaSuccess);
+    assert_int_equal(cudaStreamCreateWithFlags(&theirs, cudaStreamNonBlocking),
+                     cudaSuccess);
     assert_int_equal(fg_stream_compute(held.device, theirs, 0, 0, &err),
                      FG_ERR_ARGUMENT);
     assert_string_equal(err.message,
@@ -512,12 +397,6 @@ int main(void)
         cmocka_unit_test_setup(pin_failing_is_worded_exactly, reset),
         cmocka_unit_test_setup(copy_from_memory_not_pinned_as_one_is_refused,
                                reset),
-        cmocka_unit_test_setup(open_without_a_gpu_says_why, reset),
-        cmocka_unit_test_setup(open_auto_without_a_gpu_is_emulated, reset),
-        cmocka_unit_test_setup(open_any_takes_the_first_that_works, reset),
-        cmocka_unit_test_setup(open_asks_the_driver_for_a_node_sysfs_lacks,
-                               reset),
-        cmocka_unit_test_setup(open_with_a_bad_number_is_refused, reset),
         cmocka_unit_test_setup(calls_during_a_capture_do_not_spoil_it, reset),
         cmocka_unit_test_setup(compute_on_the_programs_stream_is_refused,
                                reset),

@@ -94,7 +94,8 @@ build()
     source=$(cd "$here/../.." && pwd)
     if [ -n "$deps" ]; then
         deps=$(cd "$deps" && pwd) || die "--deps: no such folder"
-        export PKG_CONFIG_PATH=$deps/lib/pkgconfig${PKG_CONFIG_PATH:+:$PKG_CONFIG_PATH}
+        PKG_CONFIG_PATH=$deps/lib/pkgconfig:${PKG_CONFIG_PATH-}
+        export PKG_CONFIG_PATH
         options+=(-DCMAKE_PREFIX_PATH="$deps"
             -DCMAKE_PROJECT_INCLUDE="$here/static.cmake")
     fi

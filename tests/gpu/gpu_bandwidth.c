@@ -26,7 +26,7 @@ struct bench {
     struct fgi_block block; /* pinned */
     void *memory;           /* on the device */
     fg_stream stream;
-    uint64_t step;          /* next compute step */
+    uint64_t step; /* next compute step */
     struct fg_error err;
 };
 

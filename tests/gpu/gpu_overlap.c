@@ -120,9 +120,9 @@ int main(int argc, char **argv)
         return 2;
     }
     fg_loader_config_init(config);
-    need(fg_device_open(argv[1], FG_DEVICE_TIME_ONLY, &bench.device,
-                        &bench.err),
-         &bench.err);
+    need(
+        fg_device_open(argv[1], FG_DEVICE_TIME_ONLY, &bench.device, &bench.err),
+        &bench.err);
     config->use_device = bench.device;
     config->dataset = argv[2];
     config->dataset_config.format = "raw";

@@ -33,14 +33,14 @@ struct check {
     struct fg_device *device; /* the loader's */
     fg_stream stream;         /* the consumer's */
     bool has_kernels;
-    int fd;                   /* the file, for plain reads */
-    uint64_t batches;         /* expected, all epochs */
-    uint64_t *hashes;         /* on the device: [batches] */
-    uint64_t *got;            /* the same, read back */
-    uint64_t *wanted;         /* from the file */
-    uint8_t *image;           /* a batch as it must look */
-    uint64_t samples;         /* delivered so far */
-    uint64_t payload_bytes;   /* in them */
+    int fd;                 /* the file, for plain reads */
+    uint64_t batches;       /* expected, all epochs */
+    uint64_t *hashes;       /* on the device: [batches] */
+    uint64_t *got;          /* the same, read back */
+    uint64_t *wanted;       /* from the file */
+    uint8_t *image;         /* a batch as it must look */
+    uint64_t samples;       /* delivered so far */
+    uint64_t payload_bytes; /* in them */
     struct fg_error err;
 };
 
@@ -166,8 +166,9 @@ static void run(struct check *check)
         uint64_t stride_bytes = batch.fields[0].stride_bytes;
 
         if (batch.sequence >= check->batches) {
-            fprintf(stderr, "gpu_verify: got batch %" PRIu64 ", wanted %" PRIu64
-                            " in all\n",
+            fprintf(stderr,
+                    "gpu_verify: got batch %" PRIu64 ", wanted %" PRIu64
+                    " in all\n",
                     batch.sequence, check->batches);
             exit(1);
         }
@@ -223,8 +224,8 @@ static void parse(struct check *check, char **argv)
     config->dataset_config.record_bytes = number_argument(argv[3], usage);
     config->dataset_config.stride_bytes = number_argument(argv[4], usage);
     config->batch_size = (uint32_t)number_argument(argv[5], usage);
-    config->shuffle = strcmp(argv[6], "block") == 0 ? FG_SHUFFLE_BLOCK
-                                                    : FG_SHUFFLE_NONE;
+    config->shuffle =
+        strcmp(argv[6], "block") == 0 ? FG_SHUFFLE_BLOCK : FG_SHUFFLE_NONE;
     config->epochs = number_argument(argv[7], usage);
     config->seed = 42;
 }

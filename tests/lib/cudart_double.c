@@ -174,9 +174,8 @@ static const struct known_error known[] = {
 
 static const struct known_error *find_error(cudaError_t code)
 {
-    static const struct known_error other = {cudaErrorUnknown,
-                                             "cudaErrorUnknown",
-                                             "unknown error"};
+    static const struct known_error other = {
+        cudaErrorUnknown, "cudaErrorUnknown", "unknown error"};
 
     for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
         if (known[i].code == code) {
@@ -286,8 +285,8 @@ cudaError_t cudaDeviceGetAttribute(int *value, enum cudaDeviceAttr attribute,
     return cudaSuccess;
 }
 
-cudaError_t cudaThreadExchangeStreamCaptureMode(
-    enum cudaStreamCaptureMode *mode)
+cudaError_t
+cudaThreadExchangeStreamCaptureMode(enum cudaStreamCaptureMode *mode)
 {
     enum cudaStreamCaptureMode before = capture_mode;
 

@@ -38,7 +38,7 @@ extern struct cudart_double_knobs cudart_double;
 
 /* What exists now. All zero when everything was given back. */
 struct cudart_double_live {
-    unsigned streams;       /* made, not those behind NULL */
+    unsigned streams; /* made, not those behind NULL */
     unsigned events;
     unsigned allocations;
     unsigned registrations;

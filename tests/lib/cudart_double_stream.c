@@ -21,7 +21,7 @@
 struct record {
     unsigned references; /* of the event and of operations */
     bool is_done;
-    uint64_t device_ns;  /* when, on the device's clock */
+    uint64_t device_ns; /* when, on the device's clock */
 };
 
 struct CUevent_st {
@@ -439,8 +439,8 @@ cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes,
                             enum cudaMemcpyKind kind, cudaStream_t handle)
 {
     cudaError_t code = cudart_double_enter("cudaMemcpyAsync");
-    struct operation op = {.kind = COPY, .to = to, .from = from,
-                           .bytes = bytes};
+    struct operation op = {
+        .kind = COPY, .to = to, .from = from, .bytes = bytes};
     struct CUstream_st *stream;
 
     if (code != cudaSuccess) {
@@ -483,15 +483,14 @@ static cudaError_t launch(void *handle, const struct operation *op)
 
 int fgi_cuda_spin(void *stream, uint64_t duration_ns)
 {
-    return (int)launch(stream, &(struct operation){
-                                   .kind = SPIN, .duration_ns = duration_ns});
+    return (int)launch(
+        stream, &(struct operation){.kind = SPIN, .duration_ns = duration_ns});
 }
 
 int fgi_cuda_hash(void *stream, const void *data, uint64_t bytes,
                   uint64_t *hash)
 {
-    return (int)launch(stream, &(struct operation){.kind = HASH,
-                                                   .to = hash,
-                                                   .from = data,
-                                                   .bytes = bytes});
+    return (int)launch(
+        stream, &(struct operation){
+                    .kind = HASH, .to = hash, .from = data, .bytes = bytes});
 }

@@ -88,8 +88,9 @@ static void open_with_a_bad_name_says_what_is_wanted(void **state)
         const char *name;
         const char *message;
     } rows[] = {
-        {"emulated:v100", "device emulated: profile: got \"v100\", wanted h100, "
-                          "a100, b200 or copy=GB/s,latency=US,node=N"},
+        {"emulated:v100",
+         "device emulated: profile: got \"v100\", wanted h100, "
+         "a100, b200 or copy=GB/s,latency=US,node=N"},
         {"emulated:h100,a100",
          "device emulated: profile: got \"a100\", wanted h100, a100, b200 or "
          "copy=GB/s,latency=US,node=N"},
@@ -99,8 +100,9 @@ static void open_with_a_bad_name_says_what_is_wanted(void **state)
                             "copy=GB/s from 0.001 to 100000"},
         {"emulated:copy=", "device emulated: profile: got \"copy=\", wanted "
                            "copy=GB/s from 0.001 to 100000"},
-        {"emulated:copy=5x", "device emulated: profile: got \"copy=5x\", wanted "
-                             "copy=GB/s from 0.001 to 100000"},
+        {"emulated:copy=5x",
+         "device emulated: profile: got \"copy=5x\", wanted "
+         "copy=GB/s from 0.001 to 100000"},
         {"emulated:copy=1.2.3", "device emulated: profile: got \"copy=1.2.3\", "
                                 "wanted copy=GB/s from 0.001 to 100000"},
         {"emulated:latency=1000001",
@@ -210,8 +212,7 @@ static void copy_takes_latency_and_bytes_over_rate(void **state)
         copy_one(&bench, bench.stream, 1000);
         second_ns = record(&bench, bench.stream);
         assert_true(second_ns >= first_ns + 2001000);
-        assert_true(fgi_now_ns() > first_ns ||
-                    second_ns == first_ns + 2001000);
+        assert_true(fgi_now_ns() > first_ns || second_ns == first_ns + 2001000);
     }
     bench_close(&bench);
 }
