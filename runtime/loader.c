@@ -179,9 +179,19 @@ static void describe(const struct fg_loader *loader, struct fgi_ticket *ticket,
     batch->times = ticket->times;
 }
 
+/* Is the batch whose slot the next one takes still on loan? To wait for it
+ * would be to wait for the caller. */
+static bool is_slot_held(const struct fg_loader *loader, uint32_t slot_count)
+{
+    return loader->next_sequence >= slot_count &&
+           fgi_ticket_state(fgi_pipeline_ticket(
+               &loader->pipeline, loader->next_sequence - slot_count)) ==
+               FGI_TICKET_HELD;
+}
+
 static enum fg_status check_call(struct fg_loader *loader, struct fg_error *err)
 {
-    uint32_t held_max =
+    uint32_t slot_count =
         loader->is_host ? loader->pipeline.slot_count : FGI_DEVICE_SLOTS;
 
     if (is_forked(loader)) {
@@ -192,11 +202,15 @@ static enum fg_status check_call(struct fg_loader *loader, struct fg_error *err)
     if (loader->error.status != FG_OK) {
         return stick(loader, err);
     }
-    if (loader->held >= held_max) {
+    if (is_slot_held(loader, slot_count)) {
         return fgi_fail(err, FG_ERR_STATE,
-                        "loader: acquire: got %u batches on loan, wanted at "
-                        "most %u: release one first",
-                        loader->held, held_max);
+                        "loader: acquire: got batch %llu still on loan, whose "
+                        "slot batch %llu takes: release it first (there are "
+                        "%u slots)",
+                        (unsigned long long)(loader->next_sequence -
+                                             slot_count),
+                        (unsigned long long)loader->next_sequence,
+                        slot_count);
     }
     return FG_OK;
 }
@@ -227,7 +241,6 @@ enum fg_status fg_loader_acquire(struct fg_loader *loader, fg_stream stream,
     }
     fgi_ticket_move(ticket, FGI_TICKET_HELD);
     loader->next_sequence++;
-    loader->held++;
     describe(loader, ticket, batch);
     if (atomic_load(&loader->first_batch_ns) == 0) {
         atomic_store(&loader->first_batch_ns, fgi_now_ns() - loader->open_ns);
@@ -250,7 +263,6 @@ void fg_loader_release(struct fg_loader *loader, struct fg_batch *batch,
     ticket = fgi_pipeline_ticket(pipeline, batch->sequence);
     assert(ticket->sequence == batch->sequence);
     batch->fields = NULL; /* a second release of it does nothing */
-    loader->held--;
     if (loader->is_host) {
         fgi_ticket_move(ticket, FGI_TICKET_FREE);
         atomic_store(

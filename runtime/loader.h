@@ -23,7 +23,6 @@ struct fg_loader {
 
     /* The consumer's. */
     uint64_t next_sequence; /* next batch to acquire */
-    uint32_t held;          /* batches on loan */
     struct fg_error error;  /* sticky; status FG_OK: none */
 
     /* Written by the consumer, read by any. */

@@ -255,6 +255,7 @@ static void dispatch_batch(struct fgi_reader *reader,
 
     ticket->first_window = planned->first_window;
     ticket->times.planned_ns = planned->planned_ns;
+    ticket->times.read_ns = planned->planned_ns;
     if (planned->loads_end > 0) {
         const struct fgi_load *last =
             fgi_plan_load(&pipeline->plan, planned->loads_end - 1);

@@ -151,7 +151,9 @@ FG_EXPORT enum fg_status fg_loader_acquire(struct fg_loader *loader,
 
 /*
  * Give a batch back once the work given to `stream` so far is done with it.
- * Never blocks. Batches may be released in any order.
+ * Never blocks. Batches may be released in any order, but batch n is written
+ * where batch n - slots was (3 slots on cuda and emulated, stats.slots on
+ * host): until that one is released, acquire returns FG_ERR_STATE.
  */
 FG_EXPORT void fg_loader_release(struct fg_loader *loader,
                                  struct fg_batch *batch, fg_stream stream);
