@@ -160,7 +160,7 @@ static inline void model_random(struct model *model, uint64_t seed)
         .schema = {.count = count},
     };
     for (uint32_t f = 0; f < count; f++) {
-        char name[8];
+        char name[16];
 
         snprintf(name, sizeof(name), "f%u", f);
         model->schema.fields[f] = field_of(
