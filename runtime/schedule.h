@@ -47,8 +47,8 @@ enum fg_status fgi_schedule_init(struct fgi_schedule *schedule,
 void fgi_schedule_batch(const struct fgi_schedule *schedule, uint64_t sequence,
                         struct fgi_batch_place *place);
 
-/* Last batch of this rank that takes a position below `end` of that epoch;
- * `end` is at least 1 and at most sample_count. */
+/* Last batch of that epoch whose global batch begins below `end`, which is at
+ * least 1 and at most sample_count. Later ones need nothing below `end`. */
 uint64_t fgi_schedule_last_before(const struct fgi_schedule *schedule,
                                   uint64_t epoch, uint64_t end);
 
