@@ -128,10 +128,6 @@ static int write_all(const struct options *options, struct pack_source *source,
     struct pack_job job = {
         .options = options, .source = source, .plan = plan, .output = &output};
     int status = STATUS_FAILED;
-    job.block_samples = options->pack.block_samples;
-    if (job.block_samples == 0) {
-        job.block_samples = pack_plan_block_samples(plan, source);
-    }
     if (pack_output_init(&output, options->pack.output, options->pack.force)) {
         status = pack_run(&job, thread_count(&options->pack));
     }
@@ -157,7 +153,8 @@ static int pack_samples(const struct options *options,
         return STATUS_FAILED;
     }
     int status = STATUS_FAILED;
-    if (pack_plan_init(&plan, source, options->pack.shard_bytes)) {
+    if (pack_plan_init(&plan, source, options->pack.shard_bytes,
+                       options->pack.block_samples)) {
         status = write_all(options, source, &plan, &sum);
     }
     sum.bytes = plan.bytes;
@@ -221,7 +218,7 @@ static const struct option output_options[] = {
     {"force", 'f', OPTION_FLAG, AT(pack.force), NULL, 0, 0, NULL,
      "replace the shards in the folder, once the new ones are complete"},
     {"shard-bytes", 0, OPTION_SIZE, AT(pack.shard_bytes), "SIZE", 1, 0, NULL,
-     "most sample bytes in a shard"},
+     "most sample bytes in a shard, which ends with a whole block"},
     {"block-samples", 0, OPTION_U64, AT(pack.block_samples), "N", 1, 0,
      "about 1 MiB of them", "samples that are stored and checked together"},
     {"zstd", 0, OPTION_U32, AT(pack.zstd_level), "LEVEL", 0, 19,

@@ -86,20 +86,18 @@ struct pack_plan {
     size_t count;              /* used entries */
     size_t capacity;           /* entries there is room for */
     uint64_t bytes;            /* of all samples */
+    uint64_t block_samples;    /* samples per block, in every shard */
 };
 
-/* Cut the samples into shards of at most shard_bytes of sample bytes. */
-bool pack_plan_init(struct pack_plan *plan, struct pack_source *source,
-                    uint64_t shard_bytes);
-void pack_plan_fini(struct pack_plan *plan);
-
 /*
- * Samples per block when none were asked for: blocks of about 1 MiB. All
- * shards of a dataset must have the same, so it is decided here and not by
- * each shard's writer.
+ * Cut the samples into shards of about shard_bytes of sample bytes, each but
+ * the last of whole blocks: a short block in the middle of a dataset would
+ * shift all that follow, and a shuffled block would straddle two stored ones.
+ * block_samples 0: blocks of about 1 MiB.
  */
-uint64_t pack_plan_block_samples(const struct pack_plan *plan,
-                                 const struct pack_source *source);
+bool pack_plan_init(struct pack_plan *plan, struct pack_source *source,
+                    uint64_t shard_bytes, uint64_t block_samples);
+void pack_plan_fini(struct pack_plan *plan);
 
 /* The output folder, and the staging folder in it. */
 struct pack_output {
@@ -129,7 +127,6 @@ struct pack_job {
     const struct pack_source *source;
     const struct pack_plan *plan;
     const struct pack_output *output;
-    uint64_t block_samples;          /* in every shard */
     atomic_size_t next;              /* shard that the next free worker takes */
     atomic_uint_fast64_t done_bytes; /* of samples written */
     atomic_bool is_stopping;         /* an error or a signal: give up */

@@ -93,7 +93,7 @@ static enum fg_status write_shard(struct pack_job *job, size_t index,
     config.field_count = job->source->field_count;
     config.fields = job->source->fields;
     config.zstd_level = (int32_t)pack->zstd_level;
-    config.block_samples = job->block_samples;
+    config.block_samples = job->plan->block_samples;
     enum fg_status status = fg_shard_writer_open(path, &config, &writer, err);
     if (status != FG_OK) {
         return status;

@@ -105,8 +105,9 @@ static bool add_shard(struct pack_plan *plan, uint64_t first, uint64_t count)
 static bool plan_fixed(struct pack_plan *plan, const struct pack_source *source,
                        uint64_t shard_bytes)
 {
+    uint64_t block = plan->block_samples;
     uint64_t per_shard = shard_bytes / source->fixed_bytes;
-    per_shard = per_shard > 0 ? per_shard : 1;
+    per_shard = per_shard > block ? per_shard / block * block : block;
     plan->bytes = source->sample_count * source->fixed_bytes;
     for (uint64_t i = 0; i < source->sample_count; i += per_shard) {
         uint64_t left = source->sample_count - i;
@@ -117,45 +118,73 @@ static bool plan_fixed(struct pack_plan *plan, const struct pack_source *source,
     return true;
 }
 
+/* A shard ends where a block does, before the next block would not fit. */
 static bool plan_varying(struct pack_plan *plan, struct pack_source *source,
                          uint64_t shard_bytes)
 {
     uint64_t first = 0;
-    uint64_t filled_bytes = 0;
+    uint64_t filled_bytes = 0; /* of the shard, whole blocks */
+    uint64_t block_bytes = 0;  /* of the block in hand */
     for (uint64_t i = 0; i < source->sample_count; i++) {
         uint64_t bytes;
+        if ((i - first) % plan->block_samples == 0) {
+            filled_bytes += block_bytes;
+            block_bytes = 0;
+        }
         if (!source->ops->size(source, i, &bytes)) {
             return false;
         }
-        if (i > first && filled_bytes + bytes > shard_bytes) {
-            if (!add_shard(plan, first, i - first)) {
+        block_bytes += bytes;
+        plan->bytes += bytes;
+        if (filled_bytes > 0 && filled_bytes + block_bytes > shard_bytes) {
+            uint64_t whole = (i - first) / plan->block_samples;
+            if (!add_shard(plan, first, whole * plan->block_samples)) {
                 return false;
             }
-            first = i;
+            first += whole * plan->block_samples;
             filled_bytes = 0;
         }
-        filled_bytes += bytes;
-        plan->bytes += bytes;
     }
     return add_shard(plan, first, source->sample_count - first);
 }
 
+/* Samples in a block of about BLOCK_BYTES, or of a whole shard if that is
+ * less. */
+static bool choose_block(struct pack_source *source, uint64_t shard_bytes,
+                         uint64_t *samples)
+{
+    uint64_t block_bytes =
+        shard_bytes < BLOCK_BYTES ? shard_bytes : BLOCK_BYTES;
+    uint64_t mean_bytes = source->fixed_bytes;
+    uint64_t total_bytes = 0;
+    if (mean_bytes == 0) {
+        for (uint64_t i = 0; i < source->sample_count; i++) {
+            uint64_t bytes;
+            if (!source->ops->size(source, i, &bytes)) {
+                return false;
+            }
+            total_bytes += bytes;
+        }
+        mean_bytes = total_bytes / source->sample_count;
+    }
+    *samples = block_bytes / (mean_bytes > 0 ? mean_bytes : 1);
+    *samples = *samples > 0 ? *samples : 1;
+    return true;
+}
+
 bool pack_plan_init(struct pack_plan *plan, struct pack_source *source,
-                    uint64_t shard_bytes)
+                    uint64_t shard_bytes, uint64_t block_samples)
 {
     memset(plan, 0, sizeof(*plan));
+    plan->block_samples = block_samples;
+    if (block_samples == 0 &&
+        !choose_block(source, shard_bytes, &plan->block_samples)) {
+        return false;
+    }
     if (source->fixed_bytes > 0) {
         return plan_fixed(plan, source, shard_bytes);
     }
     return plan_varying(plan, source, shard_bytes);
-}
-
-uint64_t pack_plan_block_samples(const struct pack_plan *plan,
-                                 const struct pack_source *source)
-{
-    uint64_t mean_bytes = plan->bytes / source->sample_count;
-    uint64_t samples = BLOCK_BYTES / (mean_bytes > 0 ? mean_bytes : 1);
-    return samples > 0 ? samples : 1;
 }
 
 void pack_plan_fini(struct pack_plan *plan)
