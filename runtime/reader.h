@@ -82,6 +82,19 @@ void fgi_reader_stop(struct fgi_reader *reader);
 /* Reap all reads, destroy the engine, end the thread, release. */
 void fgi_reader_fini(struct fgi_reader *reader);
 
+/* Staged: set the next piece. False when there is none now. */
+bool fgi_staged_next(struct fgi_reader *reader);
+
+/* Staged: a read of a load came back. */
+void fgi_staged_done(struct fgi_reader *reader, struct fgi_read_op *op);
+
+/* Staged: hand on the batches whose loads are ready. Returns whether any
+ * load or batch moved on. */
+bool fgi_staged_hand_on(struct fgi_reader *reader);
+
+/* Staged: free what only assembled batches needed. Returns whether it did. */
+bool fgi_staged_release(struct fgi_reader *reader);
+
 /* In place: set the next piece. False when there is none now. */
 bool fgi_inplace_next(struct fgi_reader *reader);
 
