@@ -257,11 +257,12 @@ int bench_measure(struct bench *bench)
     tally_begin(&bench->epoch, start);
     usage_read(&bench->before);
     bench->ahead_max = choose_ahead(bench->compute_ns);
-    while (status == FG_OK) {
+    /* Nobody left to read the report: an endless run must not go on. */
+    while (status == FG_OK && !is_stdout_broken()) {
         status = step_once(bench, &err);
     }
     bench->is_interrupted = status == FG_ERR_CANCELLED;
-    if (status != FG_END && status != FG_ERR_CANCELLED) {
+    if (status < 0 && status != FG_ERR_CANCELLED) {
         progress_clear();
         return complain_error(&err);
     }
