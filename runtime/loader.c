@@ -309,8 +309,9 @@ void fg_loader_get_stats(const struct fg_loader *loader,
     stats->engine = report.name;
     stats->direct = direct_text(&pipeline->files);
     stats->device = pipeline->device->ops->kind;
+    /* The reader's note also says why an engine was not taken. */
     snprintf(stats->engine_note, sizeof(stats->engine_note), "%s",
-             report.note);
+             loader->reader.engine_note);
     stats->slots = pipeline->slot_count;
     stats->threads = pipeline->work.thread_count;
 }
