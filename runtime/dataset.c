@@ -5,8 +5,8 @@
  *
  *     name ─▶ paths ─▶ shards ─▶ one schema ─▶ first sample of each ─▶ info
  *
- * Shards are opened one after another and closed again; what stays of each is
- * its path and a few numbers. All share the first one's schema.
+ * Shards are opened and closed again; what stays of each is its path and a few
+ * numbers. All share the first one's schema.
  */
 #include "runtime/dataset.h"
 
@@ -21,7 +21,11 @@
 #include "runtime/base/math.h"
 #include "runtime/base/mem.h"
 #include "runtime/dataset_cursor.h"
+#include "runtime/dataset_open.h"
 #include "runtime/dataset_paths.h"
+
+/* Shards that are open with a schema of their own at any time. */
+#define OPEN_BATCH 4096
 
 void fg_dataset_config_init(struct fg_dataset_config *config)
 {
@@ -145,17 +149,20 @@ static enum fg_status open_shards(struct fg_dataset *dataset,
                         "dataset: open %" PRIu64 " shards: out of memory",
                         paths->count);
     }
-    for (uint64_t i = 0; i < paths->count; i++) {
-        enum fg_status status =
-            fgi_shard_open(paths->items[i], config, &dataset->shards[i], err);
+    for (uint64_t i = 0; i < paths->count; i += OPEN_BATCH) {
+        uint64_t count = fgi_min(OPEN_BATCH, paths->count - i);
+        enum fg_status status = fgi_shards_open(&paths->items[i], count, config,
+                                                &dataset->shards[i], err);
 
         if (status != FG_OK) {
             return status;
         }
-        dataset->info.shard_count = i + 1;
-        status = admit(dataset, i, err);
-        if (status != FG_OK) {
-            return status;
+        dataset->info.shard_count = i + count;
+        for (uint64_t j = i; j < i + count; j++) {
+            status = admit(dataset, j, err);
+            if (status != FG_OK) {
+                return status;
+            }
         }
     }
     return FG_OK;

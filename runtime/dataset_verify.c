@@ -14,7 +14,7 @@ enum fg_status fg_dataset_verify(struct fg_dataset *dataset,
     bool is_damaged = false;
 
     for (uint64_t i = 0; i < dataset->info.shard_count; i++) {
-        struct fgi_shard *shard = &dataset->shards[i];
+        const struct fgi_shard *shard = &dataset->shards[i];
         struct fg_error found;
         enum fg_status status = shard->ops->verify(shard, &found);
 

@@ -71,9 +71,10 @@ struct fgi_format_ops {
                              const struct fgi_extent *extent, const void *raw,
                              uint32_t i, struct fgi_sample *sample,
                              struct fg_error *err);
-    /* Read the whole file and check all there is to check in it. Threads: one
-     * at a time per shard. Errors: DAMAGED, CHANGED, READ. */
-    enum fg_status (*verify)(struct fgi_shard *shard, struct fg_error *err);
+    /* Read the whole file and check all there is to check in it. Threads: any.
+     * Errors: DAMAGED, CHANGED, READ. */
+    enum fg_status (*verify)(const struct fgi_shard *shard,
+                             struct fg_error *err);
     void (*close)(struct fgi_shard *shard);
 };
 

@@ -22,7 +22,7 @@
 
 /* One read may ask for this much, so one record and one extent too. */
 #define EXTENT_BYTES_MAX FGI_GIB(1)
-#define VERIFY_BYTES     FGI_MIB(1)
+#define VERIFY_BYTES FGI_MIB(1)
 
 struct raw {
     uint64_t record_bytes; /* one sample */
@@ -95,7 +95,8 @@ static enum fg_status raw_locate(const struct fgi_shard *shard,
 }
 
 /* There is nothing to compare with: that every byte can be read is all. */
-static enum fg_status raw_verify(struct fgi_shard *shard, struct fg_error *err)
+static enum fg_status raw_verify(const struct fgi_shard *shard,
+                                 struct fg_error *err)
 {
     struct fgi_file file;
     uint8_t *buffer;

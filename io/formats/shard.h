@@ -31,6 +31,7 @@ enum fg_status fgi_fgs_read_ends(int fd, const char *label, uint64_t file_bytes,
                                  struct fg_error *err);
 
 /* struct fgi_format_ops.verify */
-enum fg_status fgi_fgs_verify(struct fgi_shard *shard, struct fg_error *err);
+enum fg_status fgi_fgs_verify(const struct fgi_shard *shard,
+                              struct fg_error *err);
 
 #endif /* FGI_IO_FORMATS_SHARD_H */

@@ -15,19 +15,19 @@
 
 /* What verifying one shard needs. */
 struct verifier {
-    struct fgi_shard *shard; /* borrowed */
-    const char *label;       /* its path in messages */
-    struct fgi_file file;    /* open, buffered */
-    uint8_t *stored;         /* room for the largest block and its padding */
-    uint8_t *raw;            /* room for the largest raw block; or NULL */
-    void *scratch;           /* of the codec; or NULL */
+    struct fgi_shard shard; /* a copy with an index of its own */
+    const char *label;      /* its path in messages */
+    struct fgi_file file;   /* open, buffered */
+    uint8_t *stored;        /* room for the largest block and its padding */
+    uint8_t *raw;           /* room for the largest raw block; or NULL */
+    void *scratch;          /* of the codec; or NULL */
 };
 
 /* The file may have been damaged since it was opened. */
 static enum fg_status check_ends(const struct verifier *verifier,
                                  struct fg_error *err)
 {
-    const struct fgi_fgs *fgs = verifier->shard->private_data;
+    const struct fgi_fgs *fgs = verifier->shard.private_data;
     struct fgi_header header;
     struct fgi_fgs now = {0};
     enum fg_status status =
@@ -65,7 +65,7 @@ static enum fg_status check_samples(const struct verifier *verifier,
                                     const struct fgi_extent *extent,
                                     const uint8_t *raw, struct fg_error *err)
 {
-    const struct fgi_shard *shard = verifier->shard;
+    const struct fgi_shard *shard = &verifier->shard;
     struct fgi_sample sample;
 
     for (uint32_t i = 0; i < extent->count; i++) {
@@ -93,7 +93,7 @@ static enum fg_status check_samples(const struct verifier *verifier,
 static enum fg_status check_block(const struct verifier *verifier,
                                   uint64_t block, struct fg_error *err)
 {
-    struct fgi_shard *shard = verifier->shard;
+    const struct fgi_shard *shard = &verifier->shard;
     const uint8_t *raw = verifier->stored;
     struct fgi_extent extent;
     uint64_t length;
@@ -123,7 +123,7 @@ static enum fg_status check_block(const struct verifier *verifier,
 static enum fg_status check_blocks(struct verifier *verifier,
                                    struct fg_error *err)
 {
-    const struct fgi_fgs *fgs = verifier->shard->private_data;
+    const struct fgi_fgs *fgs = verifier->shard.private_data;
     bool needs_decode = fgs->codec != FGI_CODEC_NONE;
     enum fg_status status = FG_OK;
 
@@ -147,11 +147,13 @@ static enum fg_status check_blocks(struct verifier *verifier,
     return status;
 }
 
-enum fg_status fgi_fgs_verify(struct fgi_shard *shard, struct fg_error *err)
+enum fg_status fgi_fgs_verify(const struct fgi_shard *shard,
+                              struct fg_error *err)
 {
-    struct fgi_fgs *fgs = shard->private_data;
+    /* The index is read again: what is checked is the file, not memory. */
+    struct fgi_fgs own = *(const struct fgi_fgs *)shard->private_data;
     struct verifier verifier = {
-        .shard = shard,
+        .shard = *shard,
         .label = fgi_path_label(shard->path),
     };
     enum fg_status status = fgi_shard_reopen(shard, &verifier.file, err);
@@ -159,12 +161,11 @@ enum fg_status fgi_fgs_verify(struct fgi_shard *shard, struct fg_error *err)
     if (status != FG_OK) {
         return status;
     }
-    /* The index is read again: what is checked is the file, not memory. */
-    fgi_free(fgs->index);
-    fgs->index = NULL;
+    own.index = NULL;
+    verifier.shard.private_data = &own;
     status = check_ends(&verifier, err);
     if (status == FG_OK) {
-        status = fgi_fgs_load_index(shard, verifier.file.fd, err);
+        status = fgi_fgs_load_index(&verifier.shard, verifier.file.fd, err);
     }
     if (status == FG_OK) {
         status = check_blocks(&verifier, err);
@@ -172,6 +173,7 @@ enum fg_status fgi_fgs_verify(struct fgi_shard *shard, struct fg_error *err)
     if (status == FG_OK) {
         status = fgi_file_check(&verifier.file, verifier.label, err);
     }
+    fgi_free(own.index);
     fgi_free(verifier.stored);
     fgi_free(verifier.raw);
     fgi_codec_destroy(verifier.scratch);

@@ -259,6 +259,35 @@ static void open_shards_that_differ_name_the_odd_one(void **state)
                        "record size, or a file that is not data)");
 }
 
+/* Many shards are opened by threads; the first bad one is named, always. */
+static void open_many_shards_names_the_first_bad_one(void **state)
+{
+    char path[64];
+    struct fg_dataset *dataset;
+
+    (void)state;
+    for (int i = 0; i < 1000; i++) {
+        snprintf(path, sizeof(path), FOLDER "/%04d", i);
+        write_file(path, "abcdefgh", i >= 700 && i % 3 == 0 ? 7 : 8);
+    }
+    for (int k = 0; k < 20; k++) {
+        struct fg_dataset_config config = records_of(4);
+
+        must_refuse(FOLDER, &config, FG_ERR_ARGUMENT,
+                    FOLDER "/0702: size: got 7 bytes wanted a multiple of the "
+                           "record size 4: 3 bytes are left over (likely "
+                           "cause: wrong record size, or a truncated file)");
+    }
+    dataset = must_open(FOLDER "/0[0-6]*", 4);
+    assert_int_equal(dataset->info.sample_count, 1400);
+    for (uint64_t i = 0; i < 700; i++) {
+        snprintf(path, sizeof(path), FOLDER "/%04d", (int)i);
+        assert_string_equal(dataset->shards[i].path, path);
+        assert_int_equal(dataset->first_samples[i], 2 * i);
+    }
+    fg_dataset_close(dataset);
+}
+
 static uint64_t identity_of(const char *path)
 {
     struct fg_dataset *dataset = must_open(path, 0);
@@ -302,6 +331,7 @@ int main(void)
         CASE(info_describes_the_whole),
         CASE(extent_speaks_in_the_shards_numbers),
         CASE(open_shards_that_differ_name_the_odd_one),
+        CASE(open_many_shards_names_the_first_bad_one),
         CASE(identity_survives_a_move_and_nothing_else),
     };
 
