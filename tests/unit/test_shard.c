@@ -140,6 +140,29 @@ static void shard_bytes_are_frozen(void **state)
     free(data);
 }
 
+/* Shards that an earlier build wrote, in every kind, are read for ever. */
+static void committed_shards_are_whole(void **state)
+{
+    static const char *const names[] = {
+        "fixed-raw", "fixed-zstd", "variable-raw", "variable-zstd",
+        "mixed-raw", "mixed-zstd", "blocks-raw",   "blocks-zstd",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        struct fgi_shard shard;
+        struct fg_error err;
+        char path[1024];
+
+        snprintf(path, sizeof(path), "%s/%s.fgs", CORPUS, names[i]);
+        if (shard_open(path, &shard, &err) != FG_OK ||
+            shard.ops->verify(&shard, &err) != FG_OK) {
+            fail_msg("%s", err.message);
+        }
+        fgi_shard_close(&shard);
+    }
+}
+
 static void open_fixed_field_is_linear(void **state)
 {
     struct model model = {
@@ -303,6 +326,7 @@ int main(void)
         cmocka_unit_test(shard_of_any_schema_comes_back),
         cmocka_unit_test(shard_of_every_level_comes_back),
         cmocka_unit_test(shard_bytes_are_frozen),
+        cmocka_unit_test(committed_shards_are_whole),
         cmocka_unit_test(open_fixed_field_is_linear),
         cmocka_unit_test(open_a_million_samples_reads_the_ends_only),
         cmocka_unit_test(verify_notices_a_replaced_shard),
