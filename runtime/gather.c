@@ -59,7 +59,7 @@ void fgi_decode_start(struct fgi_pipeline *pipeline, struct fgi_load *load)
         .argument = (uint64_t)(load - pipeline->plan.loads),
     };
 
-    fgi_work_push(&pipeline->work, &task);
+    fgi_work_push(&pipeline->work, FGI_TASK_DECODE, &task);
 }
 
 static const struct fgi_planned_window *
@@ -306,6 +306,6 @@ void fgi_gather_start(struct fgi_pipeline *pipeline, struct fgi_ticket *ticket)
             .argument = part << 48 | (uint64_t)(ticket - pipeline->tickets),
         };
 
-        fgi_work_push(&pipeline->work, &task);
+        fgi_work_push(&pipeline->work, FGI_TASK_ASSEMBLE, &task);
     }
 }

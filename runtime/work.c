@@ -7,18 +7,31 @@
 #include "runtime/base/error.h"
 #include "runtime/base/mem.h"
 
+/* Take the task that goes first. False when there is none. */
+static bool take_first(struct fgi_work *work, struct fgi_task *task)
+{
+    for (int i = 0; i < FGI_TASK_QUEUES; i++) {
+        if (!fgi_ring_is_empty(&work->rings[i])) {
+            *task = work->tasks[i][fgi_ring_take(&work->rings[i])];
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Wait for a task. False when it is time to end. */
 static bool take(struct fgi_work *work, struct fgi_task *task)
 {
     bool has_task = false;
 
     pthread_mutex_lock(&work->mutex);
-    while (!work->is_stopping && fgi_ring_is_empty(&work->ring)) {
-        pthread_cond_wait(&work->ready, &work->mutex);
+    while (!work->is_stopping && !has_task) {
+        has_task = take_first(work, task);
+        if (!has_task) {
+            pthread_cond_wait(&work->ready, &work->mutex);
+        }
     }
-    if (!work->is_stopping) {
-        *task = work->tasks[fgi_ring_take(&work->ring)];
-        has_task = true;
-    }
+    has_task = has_task && !work->is_stopping;
     pthread_mutex_unlock(&work->mutex);
     return has_task;
 }
@@ -54,25 +67,37 @@ static enum fg_status start(struct fgi_work *work, int node,
     return FG_OK;
 }
 
+static void free_memory(struct fgi_work *work)
+{
+    for (int i = 0; i < FGI_TASK_QUEUES; i++) {
+        fgi_free(work->tasks[i]);
+    }
+    fgi_free(work->workers);
+    memset(work, 0, sizeof(*work));
+}
+
 enum fg_status fgi_work_init(struct fgi_work *work, uint32_t threads, int node,
                              uint64_t capacity, struct fg_error *err)
 {
     enum fg_status status;
+    bool has_memory;
 
     memset(work, 0, sizeof(*work));
     capacity = fgi_round_up_power(capacity);
-    work->tasks = fgi_alloc(capacity, sizeof(*work->tasks));
     work->workers = fgi_alloc(threads, sizeof(*work->workers));
-    if (work->tasks == NULL || work->workers == NULL) {
-        fgi_free(work->tasks);
-        fgi_free(work->workers);
-        memset(work, 0, sizeof(*work));
+    has_memory = work->workers != NULL;
+    for (int i = 0; i < FGI_TASK_QUEUES; i++) {
+        work->tasks[i] = fgi_alloc(capacity, sizeof(*work->tasks[i]));
+        has_memory = has_memory && work->tasks[i] != NULL;
+        fgi_ring_init(&work->rings[i], capacity);
+    }
+    if (!has_memory) {
+        free_memory(work);
         return fgi_fail(err, FG_ERR_MEMORY, "workers: queue of %llu tasks",
                         (unsigned long long)capacity);
     }
     pthread_mutex_init(&work->mutex, NULL);
     pthread_cond_init(&work->ready, NULL);
-    fgi_ring_init(&work->ring, capacity);
     work->thread_count = threads;
     status = start(work, node, err);
     if (status != FG_OK) {
@@ -81,10 +106,11 @@ enum fg_status fgi_work_init(struct fgi_work *work, uint32_t threads, int node,
     return status;
 }
 
-void fgi_work_push(struct fgi_work *work, const struct fgi_task *task)
+void fgi_work_push(struct fgi_work *work, enum fgi_task_queue queue,
+                   const struct fgi_task *task)
 {
     pthread_mutex_lock(&work->mutex);
-    work->tasks[fgi_ring_put(&work->ring)] = *task;
+    work->tasks[queue][fgi_ring_put(&work->rings[queue])] = *task;
     pthread_cond_signal(&work->ready);
     pthread_mutex_unlock(&work->mutex);
 }
@@ -106,7 +132,5 @@ void fgi_work_fini(struct fgi_work *work)
     }
     pthread_cond_destroy(&work->ready);
     pthread_mutex_destroy(&work->mutex);
-    fgi_free(work->workers);
-    fgi_free(work->tasks);
-    memset(work, 0, sizeof(*work));
+    free_memory(work);
 }

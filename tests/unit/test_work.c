@@ -56,7 +56,7 @@ static void push(struct fgi_work *work, uint64_t argument)
     const struct fgi_task task = {
         .run = count_task, .context = ran, .argument = argument};
 
-    fgi_work_push(work, &task);
+    fgi_work_push(work, FGI_TASK_DECODE, &task);
 }
 
 static void push_many_tasks_run_once_each(void **state)
@@ -103,7 +103,7 @@ static void fini_waits_for_what_runs_and_drops_the_rest(void **state)
     (void)state;
     atomic_store(&may_go_on, 0);
     assert_int_equal(fgi_work_init(&work, 1, -1, 16, NULL), FG_OK);
-    fgi_work_push(&work, &task);
+    fgi_work_push(&work, FGI_TASK_DECODE, &task);
     wait_for_total(1);
     push(&work, 1);
     pthread_mutex_lock(&work.mutex);
@@ -113,6 +113,38 @@ static void fini_waits_for_what_runs_and_drops_the_rest(void **state)
     fgi_work_fini(&work);
     assert_int_equal(atomic_load(&ran[0]), 1);
     assert_int_equal(atomic_load(&ran[1]), 0);
+}
+
+static void note_order(void *context, uint64_t argument, void *scratch)
+{
+    (void)context;
+    (void)scratch;
+    atomic_store(&ran[argument], 1 + atomic_fetch_add(&total, 1));
+    fgi_gate_notify(&moved);
+}
+
+/* A batch that can be complete goes before blocks that are yet to decode. */
+static void push_to_assemble_overtakes_decode(void **state)
+{
+    const struct fgi_task first = {.run = wait_task};
+    struct fgi_work work;
+
+    (void)state;
+    atomic_store(&may_go_on, 0);
+    assert_int_equal(fgi_work_init(&work, 1, -1, 16, NULL), FG_OK);
+    fgi_work_push(&work, FGI_TASK_DECODE, &first);
+    wait_for_total(1);
+    for (uint64_t i = 1; i <= 2; i++) {
+        const struct fgi_task task = {.run = note_order, .argument = i};
+
+        fgi_work_push(&work, i == 1 ? FGI_TASK_DECODE : FGI_TASK_ASSEMBLE,
+                      &task);
+    }
+    atomic_store(&may_go_on, 1);
+    wait_for_total(3);
+    fgi_work_fini(&work);
+    assert_int_equal(atomic_load(&ran[2]), 2);
+    assert_int_equal(atomic_load(&ran[1]), 3);
 }
 
 static void fini_of_a_zeroed_or_idle_pool_does_nothing(void **state)
@@ -152,6 +184,7 @@ int main(void)
         cmocka_unit_test_setup(push_many_tasks_run_once_each, set_up),
         cmocka_unit_test_setup(fini_waits_for_what_runs_and_drops_the_rest,
                                set_up),
+        cmocka_unit_test_setup(push_to_assemble_overtakes_decode, set_up),
         cmocka_unit_test(fini_of_a_zeroed_or_idle_pool_does_nothing),
         cmocka_unit_test(init_each_failing_allocation_is_an_error),
     };
