@@ -91,6 +91,7 @@ double fgi_file_cached_share(int fd, uint64_t offset, uint64_t bytes)
     struct range range;
     struct answer answer;
     int64_t cached;
+    uint64_t pages;
 
     if (bytes == 0) {
         return 0;
@@ -105,6 +106,6 @@ double fgi_file_cached_share(int fd, uint64_t offset, uint64_t bytes)
     } else {
         cached = count_by_mincore(fd, from, to);
     }
-    return cached < 0 ? -1
-                      : (double)cached / (double)((to - from) / PAGE_BYTES);
+    pages = (to - from) / PAGE_BYTES;
+    return cached < 0 ? -1 : (double)cached / (double)pages;
 }

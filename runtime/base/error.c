@@ -6,6 +6,11 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Here they are defined, not called (see the end of error.h). */
+#undef fgi_fail
+#undef fgi_fail_at
+#undef fgi_fail_errno
+
 #define STATUS_NAME(name, value, text)                                         \
     case name:                                                                 \
         return #name;
