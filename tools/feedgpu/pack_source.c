@@ -157,7 +157,7 @@ static bool choose_block(struct pack_source *source, uint64_t shard_bytes,
         shard_bytes < BLOCK_BYTES ? shard_bytes : BLOCK_BYTES;
     uint64_t mean_bytes = source->fixed_bytes;
     uint64_t total_bytes = 0;
-    if (mean_bytes == 0) {
+    if (mean_bytes == 0 && source->sample_count > 0) {
         for (uint64_t i = 0; i < source->sample_count; i++) {
             uint64_t bytes;
             if (!source->ops->size(source, i, &bytes)) {
