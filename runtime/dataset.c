@@ -27,6 +27,9 @@
 /* Shards that are open with a schema of their own at any time. */
 #define OPEN_BATCH 4096
 
+/* Indexes in memory: those of about 8 TiB in blocks of 1 MiB. */
+#define LOADED_BYTES_MAX FGI_MIB(256)
+
 void fg_dataset_config_init(struct fg_dataset_config *config)
 {
     *config = (struct fg_dataset_config){
@@ -257,6 +260,7 @@ enum fg_status fg_dataset_open(const char *path,
         status = fgi_fail(err, FG_ERR_MEMORY, "dataset: open: out of memory");
     } else {
         pthread_mutex_init(&made->mutex, NULL);
+        made->loaded_bytes_max = LOADED_BYTES_MAX;
         status = open_shards(made, &paths, config, err);
     }
     if (status != FG_OK && made != NULL) {
@@ -312,6 +316,22 @@ uint64_t fgi_dataset_find(const struct fg_dataset *dataset, uint64_t index)
     return low;
 }
 
+/* Forget the index of one shard after the other, but not that of `keep`. */
+static void forget_indexes(struct fg_dataset *dataset, uint64_t keep)
+{
+    while (dataset->loaded_bytes > dataset->loaded_bytes_max &&
+           dataset->loaded_bytes > dataset->shards[keep].loaded_bytes) {
+        uint64_t i = dataset->forget_next;
+        struct fgi_shard *shard = &dataset->shards[i];
+
+        dataset->forget_next = (i + 1) % dataset->info.shard_count;
+        if (i != keep && shard->loaded_bytes > 0) {
+            dataset->loaded_bytes -= shard->loaded_bytes;
+            shard->ops->forget(shard);
+        }
+    }
+}
+
 enum fg_status fgi_dataset_extent(struct fg_dataset *dataset, uint64_t index,
                                   uint64_t count, uint64_t *shard_index,
                                   struct fgi_extent *extent,
@@ -319,11 +339,15 @@ enum fg_status fgi_dataset_extent(struct fg_dataset *dataset, uint64_t index,
 {
     uint64_t found = fgi_dataset_find(dataset, index);
     struct fgi_shard *shard = &dataset->shards[found];
+    uint64_t loaded_before;
     enum fg_status status;
 
     pthread_mutex_lock(&dataset->mutex);
+    loaded_before = shard->loaded_bytes;
     status = shard->ops->extent(shard, index - dataset->first_samples[found],
                                 count, extent, err);
+    dataset->loaded_bytes += shard->loaded_bytes - loaded_before;
+    forget_indexes(dataset, found);
     pthread_mutex_unlock(&dataset->mutex);
     if (status == FG_OK) {
         *shard_index = found;

@@ -2,7 +2,8 @@
 /*
  * A dataset inside: its shards in order, and where each one's samples begin in
  * the global numbering. Memory is O(shards): a shard's own index is loaded
- * when a sample of it is first asked for.
+ * when a sample of it is asked for, and forgotten, the oldest first, when the
+ * indexes together take too much.
  */
 #ifndef FGI_RUNTIME_DATASET_H
 #define FGI_RUNTIME_DATASET_H
@@ -20,6 +21,9 @@ struct fg_dataset {
     struct fgi_shard *shards;    /* owned, info.shard_count entries */
     uint64_t *first_samples;     /* owned, shard_count + 1: prefix sums */
     struct fgi_dataset_cursor *cursor; /* fg_dataset_read's; owned, or NULL */
+    uint64_t loaded_bytes;       /* of all shards' indexes now */
+    uint64_t loaded_bytes_max;   /* past this, indexes are forgotten */
+    uint64_t forget_next;        /* shard to look at first for that */
     pthread_mutex_t mutex;       /* held while a shard makes an extent: it
                                     may have to load its index */
 };

@@ -75,6 +75,9 @@ struct fgi_format_ops {
      * Errors: DAMAGED, CHANGED, READ. */
     enum fg_status (*verify)(const struct fgi_shard *shard,
                              struct fg_error *err);
+    /* Give back what `extent` loaded; it will load it again when asked.
+     * Extents that were handed out stay good. Threads: as extent. */
+    void (*forget)(struct fgi_shard *shard);
     void (*close)(struct fgi_shard *shard);
 };
 
@@ -95,6 +98,7 @@ struct fgi_shard {
                                 single fixed field, no decoding; else 0 */
     struct fgi_schema *schema; /* owned, unless shared */
     bool is_schema_shared;   /* the dataset owns it; all its shards share one */
+    uint64_t loaded_bytes;   /* memory that `extent` took and forget gives */
     void *private_data;      /* the format's; small, O(1) until `extent` */
 };
 

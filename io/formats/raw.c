@@ -124,6 +124,12 @@ static enum fg_status raw_verify(const struct fgi_shard *shard,
     return status;
 }
 
+/* There is no index. */
+static void raw_forget(struct fgi_shard *shard)
+{
+    (void)shard;
+}
+
 static void raw_close(struct fgi_shard *shard)
 {
     fgi_free(shard->private_data);
@@ -136,6 +142,7 @@ static const struct fgi_format_ops raw_ops = {
     .decode = raw_decode,
     .locate = raw_locate,
     .verify = raw_verify,
+    .forget = raw_forget,
     .close = raw_close,
 };
 

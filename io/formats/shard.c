@@ -154,6 +154,7 @@ enum fg_status fgi_fgs_load_index(struct fgi_shard *shard, int fd,
         return status;
     }
     fgs->index = index;
+    shard->loaded_bytes = fgs->footer.index_bytes;
     return FG_OK;
 }
 
@@ -333,12 +334,19 @@ static enum fg_status fgs_locate(const struct fgi_shard *shard,
     return FG_OK;
 }
 
-static void fgs_close(struct fgi_shard *shard)
+static void fgs_forget(struct fgi_shard *shard)
 {
     struct fgi_fgs *fgs = shard->private_data;
 
     fgi_free(fgs->index);
-    fgi_free(fgs);
+    fgs->index = NULL;
+    shard->loaded_bytes = 0;
+}
+
+static void fgs_close(struct fgi_shard *shard)
+{
+    fgs_forget(shard);
+    fgi_free(shard->private_data);
 }
 
 static const struct fgi_format_ops fgs_ops = {
@@ -348,6 +356,7 @@ static const struct fgi_format_ops fgs_ops = {
     .decode = fgs_decode,
     .locate = fgs_locate,
     .verify = fgi_fgs_verify,
+    .forget = fgs_forget,
     .close = fgs_close,
 };
 

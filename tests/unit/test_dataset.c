@@ -218,6 +218,43 @@ static void extent_speaks_in_the_shards_numbers(void **state)
     fg_dataset_close(dataset);
 }
 
+/* With room for one shard's index, all samples are still found. */
+static void extent_forgets_indexes_past_the_limit(void **state)
+{
+    struct fg_dataset *dataset;
+    struct fgi_extent first[18];
+
+    (void)state;
+    write_three(0);
+    dataset = must_open(FOLDER, 0);
+    for (int round = 0; round < 3; round++) {
+        dataset->loaded_bytes_max = round == 0 ? UINT64_MAX : 100;
+        for (uint64_t k = 0; k < 18; k++) {
+            uint64_t i = k * 11 % 18;
+            uint64_t shard_index;
+            struct fgi_extent extent;
+
+            assert_int_equal(
+                fgi_dataset_extent(dataset, i, 1, &shard_index, &extent, NULL),
+                FG_OK);
+            if (round == 0) {
+                first[i] = extent;
+            } else {
+                assert_true(dataset->loaded_bytes <= 100);
+            }
+            assert_int_equal(extent.offset, first[i].offset);
+            assert_true(extent.checksum == first[i].checksum);
+        }
+        /* 3, 1 and 2 blocks of 32 bytes in the index. */
+        assert_int_equal(dataset->shards[0].loaded_bytes +
+                             dataset->shards[1].loaded_bytes +
+                             dataset->shards[2].loaded_bytes,
+                         dataset->loaded_bytes);
+        assert_true(round > 0 || dataset->loaded_bytes == 6 * 32);
+    }
+    fg_dataset_close(dataset);
+}
+
 static void open_shards_that_differ_name_the_odd_one(void **state)
 {
     struct model model = small_model();
@@ -330,6 +367,7 @@ int main(void)
         CASE(find_is_right_at_every_border),
         CASE(info_describes_the_whole),
         CASE(extent_speaks_in_the_shards_numbers),
+        CASE(extent_forgets_indexes_past_the_limit),
         CASE(open_shards_that_differ_name_the_odd_one),
         CASE(open_many_shards_names_the_first_bad_one),
         CASE(identity_survives_a_move_and_nothing_else),
