@@ -50,6 +50,9 @@ static enum fg_status open_parts(struct fg_loader *loader,
     if (config->numa_node == FG_NODE_AUTO) {
         fg_device_get_info(pipeline->device, &info);
         loader->node = info.numa_node;
+        if (loader->node < 0 && fgi_numa_node_count() == 1) {
+            loader->node = 0; /* there is no other */
+        }
     }
     return FG_OK;
 }
