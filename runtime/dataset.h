@@ -16,16 +16,16 @@
 #include "io/formats/format.h"
 
 struct fg_dataset {
-    struct fg_dataset_info info; /* as fg_dataset_get_info gives it */
-    struct fgi_schema schema;    /* shared by all shards */
-    struct fgi_shard *shards;    /* owned, info.shard_count entries */
-    uint64_t *first_samples;     /* owned, shard_count + 1: prefix sums */
+    struct fg_dataset_info info;       /* as fg_dataset_get_info gives it */
+    struct fgi_schema schema;          /* shared by all shards */
+    struct fgi_shard *shards;          /* owned, info.shard_count entries */
+    uint64_t *first_samples;           /* owned, shard_count + 1: prefix sums */
     struct fgi_dataset_cursor *cursor; /* fg_dataset_read's; owned, or NULL */
-    uint64_t loaded_bytes;       /* of all shards' indexes now */
-    uint64_t loaded_bytes_max;   /* past this, indexes are forgotten */
-    uint64_t forget_next;        /* shard to look at first for that */
-    pthread_mutex_t mutex;       /* held while a shard makes an extent: it
-                                    may have to load its index */
+    uint64_t loaded_bytes;             /* of all shards' indexes now */
+    uint64_t loaded_bytes_max;         /* past this, indexes are forgotten */
+    uint64_t forget_next;              /* shard to look at first for that */
+    pthread_mutex_t mutex;             /* held while a shard makes an extent: it
+                                          may have to load its index */
 };
 
 /* Shard that holds global sample `index` (below sample_count). O(log). */

@@ -38,17 +38,17 @@ struct fg_dataset_config {
 
 /* What there is to know about an open dataset. */
 struct fg_dataset_info {
-    const char *format;      /* "raw", "shard"; static */
-    uint64_t shard_count;    /* files */
-    uint64_t sample_count;   /* samples over all shards */
-    uint64_t stored_bytes;   /* size of the files */
-    uint64_t raw_bytes;      /* bytes of all samples once decoded */
-    uint64_t block_samples;  /* samples that are stored together */
-    uint32_t field_count;    /* entries of fields */
-    uint32_t reserved;       /* zero */
+    const char *format;            /* "raw", "shard"; static */
+    uint64_t shard_count;          /* files */
+    uint64_t sample_count;         /* samples over all shards */
+    uint64_t stored_bytes;         /* size of the files */
+    uint64_t raw_bytes;            /* bytes of all samples once decoded */
+    uint64_t block_samples;        /* samples that are stored together */
+    uint32_t field_count;          /* entries of fields */
+    uint32_t reserved;             /* zero */
     const struct fg_field *fields; /* the dataset's; valid until close */
-    const char *codec;       /* "none", "zstd"; static */
-    uint64_t identity;       /* xxh3-64 over names, sizes and layout */
+    const char *codec;             /* "none", "zstd"; static */
+    uint64_t identity;             /* xxh3-64 over names, sizes and layout */
 };
 
 /* Where one sample is stored. */

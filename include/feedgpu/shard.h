@@ -42,9 +42,9 @@ FG_EXPORT void fg_shard_config_init(struct fg_shard_config *config);
  * Threads: one at a time per writer; writers are independent.
  * Errors: EXISTS, ARGUMENT (fields), NOT_FOUND, PERMISSION, NO_SPACE, SYSTEM.
  */
-FG_EXPORT enum fg_status fg_shard_writer_open(
-    const char *path, const struct fg_shard_config *config,
-    struct fg_shard_writer **writer, struct fg_error *err);
+FG_EXPORT enum fg_status
+fg_shard_writer_open(const char *path, const struct fg_shard_config *config,
+                     struct fg_shard_writer **writer, struct fg_error *err);
 
 /*
  * Append one sample: field_count pointers and byte lengths (fixed fields must

@@ -58,8 +58,8 @@ struct fgi_format_ops {
                              struct fg_error *err);
     /* Check stored bytes against the extent's checksum. Threads: any. */
     enum fg_status (*check)(const struct fgi_shard *shard,
-                            const struct fgi_extent *extent,
-                            const void *stored, struct fg_error *err);
+                            const struct fgi_extent *extent, const void *stored,
+                            struct fg_error *err);
     /* Decode stored bytes to raw_bytes at `out`. Threads: any, given each its
      * own scratch (fgi_codec). Only for extents with needs_decode. */
     enum fg_status (*decode)(const struct fgi_shard *shard,
@@ -84,22 +84,22 @@ struct fgi_format_ops {
 /* An open shard. The format may put its own struct behind `private_data`. */
 struct fgi_shard {
     const struct fgi_format_ops *ops;
-    char *path;              /* owned */
-    uint64_t size_bytes;     /* of the file when it was opened */
-    int64_t mtime_ns;        /* of the file when it was opened */
-    uint64_t sample_count;   /* samples in it */
-    uint64_t raw_bytes;      /* of all samples once decoded */
-    uint64_t block_samples;  /* samples per block; the last may have fewer */
+    char *path;                /* owned */
+    uint64_t size_bytes;       /* of the file when it was opened */
+    int64_t mtime_ns;          /* of the file when it was opened */
+    uint64_t sample_count;     /* samples in it */
+    uint64_t raw_bytes;        /* of all samples once decoded */
+    uint64_t block_samples;    /* samples per block; the last may have fewer */
     uint64_t extent_bytes_max; /* largest stored extent (a block); for raw:
                                   record_bytes */
-    uint64_t raw_bytes_max;  /* largest decoded extent; for raw: the same */
-    const char *codec;       /* "none" or "zstd"; static */
-    uint64_t linear_stride;  /* stored one after another at this distance,
-                                single fixed field, no decoding; else 0 */
+    uint64_t raw_bytes_max;    /* largest decoded extent; for raw: the same */
+    const char *codec;         /* "none" or "zstd"; static */
+    uint64_t linear_stride;    /* stored one after another at this distance,
+                                  single fixed field, no decoding; else 0 */
     struct fgi_schema *schema; /* owned, unless shared */
-    bool is_schema_shared;   /* the dataset owns it; all its shards share one */
-    uint64_t loaded_bytes;   /* memory that `extent` took and forget gives */
-    void *private_data;      /* the format's; small, O(1) until `extent` */
+    bool is_schema_shared; /* the dataset owns it; all its shards share one */
+    uint64_t loaded_bytes; /* memory that `extent` took and forget gives */
+    void *private_data;    /* the format's; small, O(1) until `extent` */
 };
 
 /*

@@ -14,12 +14,12 @@
 #include "runtime/base/error.h"
 #include "runtime/base/math.h"
 
-#define FIELD_BYTES       128
-#define FIELDS_AT         64
-#define HEADER_HASH_AT    (FGI_HEADER_BYTES - 8)
+#define FIELD_BYTES 128
+#define FIELDS_AT 64
+#define HEADER_HASH_AT (FGI_HEADER_BYTES - 8)
 #define FOOTER_VERSION_AT 104
-#define FOOTER_HASH_AT    112
-#define FOOTER_MAGIC_AT   120
+#define FOOTER_HASH_AT 112
+#define FOOTER_MAGIC_AT 120
 
 static bool is_zero(const uint8_t *bytes, size_t count)
 {

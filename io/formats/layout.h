@@ -19,13 +19,13 @@
 #define FGI_FOOTER_MAGIC                                                       \
     "\x89"                                                                     \
     "FGE\r\n\x1a\n"
-#define FGI_SHARD_VERSION   1u
-#define FGI_HEADER_BYTES    4096u
-#define FGI_FOOTER_BYTES    128u
-#define FGI_ENTRY_BYTES     32u
-#define FGI_BLOCK_ALIGN     4096u
+#define FGI_SHARD_VERSION 1u
+#define FGI_HEADER_BYTES 4096u
+#define FGI_FOOTER_BYTES 128u
+#define FGI_ENTRY_BYTES 32u
+#define FGI_BLOCK_ALIGN 4096u
 #define FGI_BLOCK_BYTES_DEFAULT (UINT64_C(1) << 20) /* raw, about */
-#define FGI_BLOCK_BYTES_MAX (UINT64_C(0x7fffffff)) /* raw */
+#define FGI_BLOCK_BYTES_MAX (UINT64_C(0x7fffffff))  /* raw */
 
 /*
  * zstd cannot do better: a frame's smallest block takes 4 bytes and decodes

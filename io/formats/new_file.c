@@ -27,7 +27,7 @@
 #include "runtime/base/mem.h"
 
 /* Of a name of up to 255 bytes; the rest is for what we add to it. */
-#define TEMP_NAME_BYTES  200
+#define TEMP_NAME_BYTES 200
 #define TEMP_ADDED_BYTES 48
 
 /* A killed process may have left files of our process number. */
