@@ -72,6 +72,27 @@ static void close_idlest(struct fgi_files *files)
     }
 }
 
+/* Is it the file that the dataset was opened with? */
+static enum fg_status check_same(const struct fgi_shard *shard,
+                                 const struct fgi_file *file,
+                                 struct fg_error *err)
+{
+    if (file->size_bytes != shard->size_bytes) {
+        return fgi_fail(err, FG_ERR_CHANGED,
+                        "%s: open: got %llu bytes wanted %llu, as when the "
+                        "dataset was opened",
+                        shard->path, (unsigned long long)file->size_bytes,
+                        (unsigned long long)shard->size_bytes);
+    }
+    if (file->mtime_ns != shard->mtime_ns) {
+        return fgi_fail(err, FG_ERR_CHANGED,
+                        "%s: open: written to or replaced since the dataset "
+                        "was opened",
+                        shard->path);
+    }
+    return FG_OK;
+}
+
 static enum fg_status open_file(struct fgi_files *files, uint64_t index,
                                 struct fg_error *err)
 {
@@ -87,15 +108,10 @@ static enum fg_status open_file(struct fgi_files *files, uint64_t index,
         opened->file.fd = -1;
         return status;
     }
-    if (opened->file.size_bytes != shard->size_bytes ||
-        opened->file.mtime_ns != shard->mtime_ns) {
-        fgi_fail(err, FG_ERR_CHANGED,
-                 "%s: open: got %llu bytes, wanted %llu as when the dataset "
-                 "was opened: file changed",
-                 shard->path, (unsigned long long)opened->file.size_bytes,
-                 (unsigned long long)shard->size_bytes);
+    status = check_same(shard, &opened->file, err);
+    if (status != FG_OK) {
         fgi_file_close(&opened->file);
-        return FG_ERR_CHANGED;
+        return status;
     }
     files->open_count++;
     if (opened->file.is_direct) {

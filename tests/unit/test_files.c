@@ -87,11 +87,26 @@ static void acquire_file_of_another_size_is_changed(void **state)
     assert_int_equal(fgi_files_acquire(&files, 1, &file, &err),
                      FG_ERR_CHANGED);
     assert_string_equal(err.message,
-                        "files/part-01.bin: open: got 300 bytes, wanted 400 "
-                        "as when the dataset was opened: file changed");
+                        "files/part-01.bin: open: got 300 bytes wanted 400, "
+                        "as when the dataset was opened");
     assert_int_equal(files.opened[1].file.fd, -1);
     assert_int_equal(files.opened[1].users, 0);
     assert_int_equal(files.open_count, 0);
+}
+
+static void acquire_file_that_was_replaced_is_changed(void **state)
+{
+    const struct timespec long_ago[2] = {{.tv_sec = 1000}, {.tv_sec = 1000}};
+    const struct fgi_file *file;
+    struct fg_error err;
+
+    (void)state;
+    assert_int_equal(utimensat(AT_FDCWD, "files/part-01.bin", long_ago, 0), 0);
+    assert_int_equal(fgi_files_acquire(&files, 1, &file, &err),
+                     FG_ERR_CHANGED);
+    assert_string_equal(err.message,
+                        "files/part-01.bin: open: written to or replaced since "
+                        "the dataset was opened");
 }
 
 static void acquire_file_that_went_away_is_not_found(void **state)
@@ -144,6 +159,8 @@ int main(void)
             acquire_beyond_the_budget_closes_the_idlest, set_up, tear_down),
         cmocka_unit_test_setup_teardown(acquire_file_of_another_size_is_changed,
                                         set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            acquire_file_that_was_replaced_is_changed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(
             acquire_file_that_went_away_is_not_found, set_up, tear_down),
         cmocka_unit_test_setup_teardown(
