@@ -104,6 +104,7 @@ struct fgi_emulated_stream {
 
 struct fgi_emulated_event {
     struct fgi_point point; /* zeroed: never recorded, has passed */
+    bool can_sleep;         /* synchronize may be late, but must not spin */
 };
 
 struct fgi_emulated {

@@ -203,11 +203,11 @@ enum fg_status fgi_emulated_event_create(struct fg_device *device,
     struct fgi_emulated_event *made = fgi_alloc(1, sizeof(*made));
 
     (void)device;
-    (void)can_sleep;
     if (made == NULL) {
         return fgi_fail(err, FG_ERR_MEMORY,
                         "device emulated: create an event: got no memory");
     }
+    made->can_sleep = can_sleep;
     *event = made;
     return FG_OK;
 }
@@ -254,8 +254,12 @@ enum fg_status fgi_emulated_event_synchronize(struct fg_device *device,
     struct fgi_emulated *emulated = fgi_emulated_of(device);
     struct fgi_emulated_event *own = event;
     struct fgi_point point = read_point(emulated, &own->point);
+    uint64_t now_ns = fgi_now_ns();
 
     (void)err;
+    if (own->can_sleep && point.at_ns > now_ns) {
+        fgi_sleep_ns(point.at_ns - now_ns);
+    }
     wait_for(emulated, &point);
     return FG_OK;
 }

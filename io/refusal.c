@@ -20,7 +20,7 @@ enum fg_status fgi_refuse_ring(struct fg_error *err, int sys_errno)
                               "kernel.io_uring_disabled");
         status = FG_ERR_UNSUPPORTED;
     } else if (sys_errno == ENOMEM) {
-        fgi_likely(err, "RLIMIT_MEMLOCK, before Linux 5.12");
+        fgi_likely(err, "this user has used up RLIMIT_MEMLOCK");
     }
     if (err != NULL) {
         err->status = status;

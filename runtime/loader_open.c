@@ -24,6 +24,8 @@
 #define CACHED_INFLIGHT_BYTES FGI_MIB(2)
 #define CACHED_ASKED_MAX 16
 
+#define INDEXES_LOADED_MAX 256
+
 static enum fg_status open_parts(struct fg_loader *loader,
                                  const struct fg_loader_config *config,
                                  struct fg_error *err)
@@ -143,6 +145,26 @@ static enum fg_status choose_direct(struct fg_loader *loader,
         loader->config.inflight_bytes = CACHED_INFLIGHT_BYTES;
     }
     return FG_OK;
+}
+
+/* A few shards' indexes are small: load them here, so that nothing is left to
+ * allocate later. Many are loaded when each is first needed. */
+static enum fg_status load_indexes(struct fg_dataset *dataset,
+                                   struct fg_error *err)
+{
+    enum fg_status status = FG_OK;
+    struct fgi_extent extent;
+    uint64_t shard_index;
+
+    if (dataset->info.shard_count > INDEXES_LOADED_MAX) {
+        return FG_OK;
+    }
+    for (uint64_t i = 0; i < dataset->info.shard_count && status == FG_OK;
+         i++) {
+        status = fgi_dataset_extent(dataset, dataset->first_samples[i], 1,
+                                    &shard_index, &extent, err);
+    }
+    return status;
 }
 
 /* Samples lie at the alignment that direct I/O asks for, or need none. */
@@ -407,6 +429,9 @@ enum fg_status fgi_loader_init(struct fg_loader *loader,
     if (status == FG_OK) {
         status = fgi_files_init(&pipeline->files, pipeline->dataset,
                                 direct_mode(config->direct), err);
+    }
+    if (status == FG_OK) {
+        status = load_indexes(pipeline->dataset, err);
     }
     if (status == FG_OK) {
         status = choose_direct(loader, err);

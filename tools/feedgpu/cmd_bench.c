@@ -125,7 +125,8 @@ const struct command bench_command = {
         "      --shuffle block shards\n"
         "  feedgpu bench --device host --record-bytes 150528 --json "
         "images.bin\n"
-        "  feedgpu bench --io null --device host shards   # the rest alone\n",
+        "  feedgpu bench --io null --verify off --device host shards   "
+        "# the rest alone\n",
     .operands_min = 1,
     .operands_max = 1,
     .operand = "DATASET",
