@@ -40,6 +40,33 @@ enum fg_status fgi_loader_config_check(const struct fg_loader_config *config,
                                 struct fg_loader_config *checked,
                                 struct fg_error *err);
 
+/*
+ * What a loader decides for itself (loader_choose.c), in the order in which it
+ * is called. Each leaves its result in the loader.
+ */
+/* The order and the schedule, from the config or the state to resume. */
+enum fg_status fgi_choose_order(struct fg_loader *loader,
+                                const struct fg_loader_config *config,
+                                struct fg_error *err);
+/* Read the indexes of a few shards now. */
+enum fg_status fgi_load_indexes(struct fg_dataset *dataset,
+                                struct fg_error *err);
+/* Direct auto: through the page cache if the data is there already. */
+enum fg_status fgi_choose_direct(struct fg_loader *loader,
+                                 struct fg_error *err);
+/* May reads go straight into slots? */
+enum fg_status fgi_choose_way(struct fg_loader *loader,
+                              const struct fg_loader_config *config,
+                              struct fg_error *err);
+/* Host slots, so that `ahead_bytes` can be in flight. */
+uint32_t fgi_choose_slots(const struct fg_loader *loader,
+                          const struct fg_loader_config *config,
+                          uint64_t ahead_bytes);
+/* Reads that `budget_bytes` can hold. */
+uint32_t fgi_choose_depth(const struct fg_loader *loader,
+                          const struct fg_loader_config *config,
+                          uint64_t budget_bytes);
+
 /* Build everything and start. On failure fgi_loader_fini is still due. */
 enum fg_status fgi_loader_init(struct fg_loader *loader,
                                const struct fg_loader_config *config,
