@@ -69,6 +69,7 @@ static void close_idlest(struct fgi_files *files)
     if (idlest != NULL) {
         fgi_file_close(&idlest->file);
         files->open_count--;
+        files->idle_count--;
     }
 }
 
@@ -114,12 +115,19 @@ static enum fg_status open_file(struct fgi_files *files, uint64_t index,
         return status;
     }
     files->open_count++;
+    files->idle_count++;
     if (opened->file.is_direct) {
         files->direct_count++;
     } else {
         files->buffered_count++;
     }
     return FG_OK;
+}
+
+bool fgi_files_may_acquire(const struct fgi_files *files, uint64_t index)
+{
+    return files->opened[index].file.fd >= 0 || files->idle_count > 0 ||
+           files->open_count < files->open_max;
 }
 
 enum fg_status fgi_files_acquire(struct fgi_files *files, uint64_t index,
@@ -135,6 +143,7 @@ enum fg_status fgi_files_acquire(struct fgi_files *files, uint64_t index,
             return status;
         }
     }
+    files->idle_count -= opened->users == 0;
     opened->users++;
     opened->used = ++files->uses;
     *file = &opened->file;
@@ -143,6 +152,7 @@ enum fg_status fgi_files_acquire(struct fgi_files *files, uint64_t index,
 
 void fgi_files_retain(struct fgi_files *files, uint64_t index)
 {
+    assert(files->opened[index].users > 0);
     files->opened[index].users++;
 }
 
@@ -150,6 +160,7 @@ void fgi_files_drop(struct fgi_files *files, uint64_t index)
 {
     assert(files->opened[index].users > 0);
     files->opened[index].users--;
+    files->idle_count += files->opened[index].users == 0;
 }
 
 enum fg_status fgi_files_release(struct fgi_files *files, uint64_t index,

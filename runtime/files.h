@@ -8,6 +8,7 @@
 #define FGI_RUNTIME_FILES_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "io/file.h"
@@ -24,6 +25,7 @@ struct fgi_files {
     enum fgi_direct direct;       /* how to open */
     struct fgi_open_file *opened; /* owned, one per shard */
     uint64_t open_count;          /* descriptors held */
+    uint64_t idle_count;          /* of these, without a user */
     uint64_t open_max;            /* most to hold */
     uint64_t uses;                /* running number */
     _Atomic uint64_t direct_count;   /* opened with O_DIRECT, ever */
@@ -34,6 +36,10 @@ enum fg_status fgi_files_init(struct fgi_files *files,
                               struct fg_dataset *dataset,
                               enum fgi_direct direct, struct fg_error *err);
 void fgi_files_fini(struct fgi_files *files);
+
+/* May shard `index` be acquired now? Not while it is closed, as many files as
+ * allowed are open, and reads are in flight from all of them. */
+bool fgi_files_may_acquire(const struct fgi_files *files, uint64_t index);
 
 /* Open shard `index` if it is not, and count a user. Errors: fgi_file_open's;
  * CHANGED when it is not the file that the dataset was opened with. */

@@ -66,6 +66,16 @@ static void drop_part(struct fgi_reader *reader, struct fgi_ticket *ticket)
     fgi_ticket_finish(pipeline, ticket);
 }
 
+/* May the file of the next sample be had now? */
+static bool may_set_piece(const struct fgi_reader *reader)
+{
+    const struct fgi_pipeline *pipeline = reader->pipeline;
+    uint64_t index = reader->filling->sample_indices[reader->samples_done];
+
+    return fgi_files_may_acquire(&pipeline->files,
+                                 fgi_dataset_find(pipeline->dataset, index));
+}
+
 /* Set the piece for the samples that lie together from samples_done on. */
 static bool set_piece(struct fgi_reader *reader)
 {
@@ -137,6 +147,10 @@ bool fgi_inplace_next(struct fgi_reader *reader)
                 return false;
             }
         } else if (reader->samples_done < ticket->place.count) {
+            if (!may_set_piece(reader)) {
+                reader->is_blocked = true; /* until a read is back */
+                return false;
+            }
             if (!set_piece(reader)) {
                 fail_filling(reader);
                 return false;

@@ -169,9 +169,14 @@ static enum fgi_plan_step next_load(struct fgi_plan *plan,
                                        plan->load_ring.tail)];
     if (fgi_dataset_extent(plan->dataset, plan->sample_next,
                            plan->sample_end - plan->sample_next,
-                           &load->shard_index, &load->extent, err) != FG_OK ||
-        fgi_files_acquire(plan->files, load->shard_index, &file, err) !=
-            FG_OK) {
+                           &load->shard_index, &load->extent, err) != FG_OK) {
+        return FGI_PLAN_ERROR;
+    }
+    if (!fgi_files_may_acquire(plan->files, load->shard_index)) {
+        return FGI_PLAN_FULL; /* until a read in flight is back */
+    }
+    if (fgi_files_acquire(plan->files, load->shard_index, &file, err) !=
+        FG_OK) {
         return FGI_PLAN_ERROR;
     }
     if (!place_load(plan, load, file->offset_align)) {

@@ -71,10 +71,14 @@ static void acquire_beyond_the_budget_closes_the_idlest(void **state)
     assert_int_equal(fgi_files_acquire(&files, 4, &file, NULL), FG_OK);
     assert_int_equal(files.opened[1].file.fd, -1);
     /* All are in use: none may be closed under its reads. */
+    assert_false(fgi_files_may_acquire(&files, 5));
+    assert_true(fgi_files_may_acquire(&files, 3));
+    assert_int_equal(fgi_files_release(&files, 3, NULL), FG_OK);
+    assert_true(fgi_files_may_acquire(&files, 5));
     assert_int_equal(fgi_files_acquire(&files, 5, &file, NULL), FG_OK);
-    assert_int_equal(files.open_count, 4);
-    assert_true(files.opened[2].file.fd >= 0);
-    assert_true(files.opened[3].file.fd >= 0);
+    assert_int_equal(files.opened[3].file.fd, -1);
+    assert_int_equal(files.open_count, 3);
+    assert_int_equal(files.idle_count, 0);
 }
 
 static void acquire_file_of_another_size_is_changed(void **state)
