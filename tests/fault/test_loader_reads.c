@@ -27,7 +27,7 @@ static int set_up(void **state)
     model.schema.count = 1;
     model.schema.fields[0] = field_of("data", FG_UINT8, 900, 0);
     source_make_shards(&blocks, "reads-blocks", &model,
-                       (uint64_t[]){40, 9, 0});
+                       (uint64_t[]){36, 9, 0});
     return 0;
 }
 
@@ -130,33 +130,29 @@ static void read_in_place_any_fails_and_the_batches_before_it_come(void **state)
     }
 }
 
-/* Blocks of 9 x 900 bytes are two reads each; 5 + 1 blocks. */
+/* Blocks of 9 x 900 bytes are two reads each; 4 + 1 blocks. */
 static void read_staged_any_fails_and_the_batches_before_it_come(void **state)
 {
-    static const uint64_t first_samples[] = {0, 9, 18, 27, 36, 40};
     static const char *const engines[] = {"uring", "pread"};
-    const uint64_t steps = (49 + BATCH - 1) / BATCH;
+    const uint64_t steps = (45 + BATCH - 1) / BATCH;
 
     (void)state;
     for (int e = 0; e < 2; e++) {
         struct fg_loader_config config = config_of(&blocks, engines[e]);
 
-        for (uint64_t n = 1; n <= 2 * 11; n++) {
+        for (uint64_t n = 1; n <= 2 * 10; n++) {
             struct fgi_fault fault = {
                 .kind = FGI_FAULT_ERROR, .nth = n, .sys_errno = EIO};
-            /* The fifth block has four samples: one read. */
-            uint64_t in_epoch = (n - 1) % 11;
-            uint64_t block = in_epoch < 8 ? in_epoch / 2
-                             : in_epoch < 9 ? 4 : 5;
+            uint64_t block = (n - 1) % 10 / 2;
             struct outcome outcome;
 
             snprintf(fixture_case, sizeof(fixture_case), "%s block read %llu",
                      engines[e], (unsigned long long)n);
             run(&blocks, &config, &fault, &outcome);
             check(outcome.status == FG_ERR_READ);
-            check(outcome.batches == (n - 1) / 11 * steps +
-                                         first_samples[block] / BATCH);
-            check(shard_of(&outcome.err, "reads-blocks") == (block == 5));
+            check(outcome.batches ==
+                  (n - 1) / 10 * steps + block * 9 / BATCH);
+            check(shard_of(&outcome.err, "reads-blocks") == (block == 4));
         }
     }
 }
@@ -204,7 +200,7 @@ static void reads_that_are_short_change_nothing(void **state)
 static void read_with_a_flipped_bit_is_damaged(void **state)
 {
     (void)state;
-    for (uint64_t n = 1; n <= 11; n++) {
+    for (uint64_t n = 1; n <= 10; n++) {
         struct fg_loader_config config = config_of(&blocks, "uring");
         struct fgi_fault fault = {.kind = FGI_FAULT_FLIP, .nth = n};
         struct outcome outcome;
