@@ -18,6 +18,7 @@ static atomic_uint allocations;
 static atomic_uint mappings;
 static atomic_uint opens;
 
+#if !FIXTURE_SANITIZED
 static void count_up(atomic_uint *counter)
 {
     if (atomic_load_explicit(&is_counting, memory_order_relaxed)) {
@@ -25,7 +26,6 @@ static void count_up(atomic_uint *counter)
     }
 }
 
-#if !FIXTURE_SANITIZED
 void *__libc_malloc(size_t bytes);
 void *__libc_calloc(size_t count, size_t bytes);
 void *__libc_realloc(void *block, size_t bytes);

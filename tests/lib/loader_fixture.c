@@ -24,16 +24,20 @@ static void append(struct source *source, uint64_t number, const void *data,
                    uint64_t bytes)
 {
     uint64_t start = number == 0 ? 0 : source->starts[number];
-    uint8_t *grown = realloc(source->data, start + bytes + 1);
-    uint64_t *starts =
-        realloc(source->starts, (number + 2) * sizeof(uint64_t));
 
-    assert_true(grown != NULL && starts != NULL);
-    source->data = grown;
-    source->starts = starts;
-    memcpy(grown + start, data, bytes);
-    starts[number] = start;
-    starts[number + 1] = start + bytes;
+    if (start + bytes >= source->data_room) {
+        source->data_room = 2 * (start + bytes) + 4096;
+        source->data = realloc(source->data, source->data_room);
+    }
+    if (number + 2 > source->starts_room) {
+        source->starts_room = 2 * number + 64;
+        source->starts =
+            realloc(source->starts, source->starts_room * sizeof(uint64_t));
+    }
+    assert_true(source->data != NULL && source->starts != NULL);
+    memcpy(source->data + start, data, bytes);
+    source->starts[number] = start;
+    source->starts[number + 1] = start + bytes;
 }
 
 static void make_raw_file(struct source *source, const struct raw_shape *shape,

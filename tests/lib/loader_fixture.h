@@ -27,6 +27,8 @@ struct source {
     uint64_t average_bytes;          /* of a sample, rounded down */
     uint8_t *data;                   /* owned: field after field */
     uint64_t *starts;                /* owned: samples x fields + 1 */
+    uint64_t data_room;              /* bytes that data has room for */
+    uint64_t starts_room;            /* entries that starts has room for */
 };
 
 /* Raw records. `counts`: samples of each file, ended by 0. */
