@@ -26,8 +26,7 @@ static int set_up(void **state)
     source_make_raw(&pages, "reads-pages", &shape);
     model.schema.count = 1;
     model.schema.fields[0] = field_of("data", FG_UINT8, 900, 0);
-    source_make_shards(&blocks, "reads-blocks", &model,
-                       (uint64_t[]){36, 9, 0});
+    source_make_shards(&blocks, "reads-blocks", &model, (uint64_t[]){36, 9, 0});
     return 0;
 }
 
@@ -121,11 +120,14 @@ static void read_in_place_any_fails_and_the_batches_before_it_come(void **state)
             check(outcome.status == FG_ERR_READ);
             check(outcome.err.sys_errno == EIO);
             check(outcome.batches == (n - 1) / 38 * steps + sample / BATCH);
-            check(outcome.err.offset ==
-                  (sample < 25 ? sample : sample < 26 ? 0 : sample - 26) *
-                      4096);
-            check(shard_of(&outcome.err, "reads-pages") ==
-                  (sample < 25 ? 0u : sample < 26 ? 1u : 2u));
+            check(outcome.err.offset == (sample < 25   ? sample
+                                         : sample < 26 ? 0
+                                                       : sample - 26) *
+                                            4096);
+            check(shard_of(&outcome.err, "reads-pages") == (sample < 25 ? 0u
+                                                            : sample < 26
+                                                                ? 1u
+                                                                : 2u));
         }
     }
 }
@@ -150,8 +152,7 @@ static void read_staged_any_fails_and_the_batches_before_it_come(void **state)
                      engines[e], (unsigned long long)n);
             run(&blocks, &config, &fault, &outcome);
             check(outcome.status == FG_ERR_READ);
-            check(outcome.batches ==
-                  (n - 1) / 10 * steps + block * 9 / BATCH);
+            check(outcome.batches == (n - 1) / 10 * steps + block * 9 / BATCH);
             check(shard_of(&outcome.err, "reads-blocks") == (block == 4));
         }
     }
@@ -164,8 +165,7 @@ static void run_is_whole(const struct fgi_fault *fault)
 
     for (int i = 0; i < 8; i++) {
         const struct source *source = sources[i % 2];
-        struct fg_loader_config config =
-            config_of(source, engines[i / 2 % 2]);
+        struct fg_loader_config config = config_of(source, engines[i / 2 % 2]);
         struct outcome outcome;
 
         config.shuffle = i / 4 == 1 ? FG_SHUFFLE_BLOCK : FG_SHUFFLE_NONE;
@@ -180,8 +180,8 @@ static void run_is_whole(const struct fgi_fault *fault)
 
 static void reads_that_are_late_change_nothing(void **state)
 {
-    const struct fgi_fault fault = {.kind = FGI_FAULT_LATE, .nth = 1,
-                                    .every = 3, .delay_ns = 2000000};
+    const struct fgi_fault fault = {
+        .kind = FGI_FAULT_LATE, .nth = 1, .every = 3, .delay_ns = 2000000};
 
     (void)state;
     run_is_whole(&fault);
@@ -247,14 +247,13 @@ static void reads_that_all_fail_may_all_be_skipped(void **state)
 /* Closed while reads are out that take their time. */
 static void close_waits_for_late_reads(void **state)
 {
-    const struct fgi_fault fault = {.kind = FGI_FAULT_LATE, .nth = 1,
-                                    .every = 1, .delay_ns = 30000000};
+    const struct fgi_fault fault = {
+        .kind = FGI_FAULT_LATE, .nth = 1, .every = 1, .delay_ns = 30000000};
 
     (void)state;
     for (int i = 0; i < 4; i++) {
-        struct fg_loader_config config =
-            config_of(i % 2 == 0 ? &pages : &blocks,
-                      i / 2 == 0 ? "uring" : "pread");
+        struct fg_loader_config config = config_of(
+            i % 2 == 0 ? &pages : &blocks, i / 2 == 0 ? "uring" : "pread");
 
         fgi_engine_fault_all(&fault);
         fg_loader_close(must_open(&config));

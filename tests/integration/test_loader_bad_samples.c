@@ -152,8 +152,8 @@ static void skip_and_substitute_go_on(void **state)
             uint32_t count;
 
             must_acquire(loader, NULL, &batch);
-            count = expect(batch.step * 32, source->samples, is_substituted,
-                           ids);
+            count =
+                expect(batch.step * 32, source->samples, is_substituted, ids);
             source_must_match(source, &batch, batch.data, ids, count);
             fg_loader_release(loader, &batch, NULL);
         }
@@ -234,9 +234,11 @@ static int sum_up(const void *stored, uint64_t stored_bytes,
 static struct fg_loader *open_hooked(struct hook *hook,
                                      enum fg_bad_sample policy)
 {
-    static const struct fg_field field = {
-        .name = "sum", .dtype = FG_UINT64, .dims = 1, .shape = {2},
-        .max_bytes = 16};
+    static const struct fg_field field = {.name = "sum",
+                                          .dtype = FG_UINT64,
+                                          .dims = 1,
+                                          .shape = {2},
+                                          .max_bytes = 16};
     struct fg_loader_config config = source_config(&fixed);
 
     config.decode = sum_up;

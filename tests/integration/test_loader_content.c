@@ -63,8 +63,7 @@ static void make_shard_sources(void)
     add_shards(&model, (uint64_t[]){50, 50, 7, 0});
     model = model_of(10, 0);
     model.schema.count = 2;
-    model.schema.fields[0] =
-        field_of("text", FG_UINT8, 900, FG_FIELD_VARIABLE);
+    model.schema.fields[0] = field_of("text", FG_UINT8, 900, FG_FIELD_VARIABLE);
     model.schema.fields[1] =
         field_of("marks", FG_UINT16, 30, FG_FIELD_VARIABLE);
     add_shards(&model, (uint64_t[]){64, 1, 90, 3, 0});
@@ -100,9 +99,9 @@ static int set_up(void **state)
         can_direct = false;
         print_message("no direct I/O here\n");
     }
-    assert_int_equal(fg_device_open("emulated:copy=100,latency=0", 0, &emulated,
-                                    NULL),
-                     FG_OK);
+    assert_int_equal(
+        fg_device_open("emulated:copy=100,latency=0", 0, &emulated, NULL),
+        FG_OK);
     assert_int_equal(fg_stream_open(emulated, &stream, NULL), FG_OK);
     return 0;
 }
@@ -146,8 +145,8 @@ static struct fg_loader_config pick_config(const struct source *source,
 {
     static const char *const engines[] = {"uring", "pread"};
     struct fg_loader_config config = source_config(source);
-    uint64_t batch_size = PICK(seed, 1, 1, 7, 32, 256, source->samples,
-                               source->samples + 3);
+    uint64_t batch_size =
+        PICK(seed, 1, 1, 7, 32, 256, source->samples, source->samples + 3);
 
     config.batch_size =
         (uint32_t)fgi_min(batch_size, FGI_MIB(12) / source->average_bytes);

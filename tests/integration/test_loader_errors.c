@@ -79,8 +79,8 @@ static void open_of_an_empty_file_is_refused(void **state)
                 "bytes");
 }
 
-static void open_with_a_record_size_that_does_not_divide_is_refused(
-    void **state)
+static void
+open_with_a_record_size_that_does_not_divide_is_refused(void **state)
 {
     struct fg_loader_config config = source_config(&raw);
 
@@ -120,8 +120,8 @@ static void open_of_a_truncated_shard_is_damaged(void **state)
 static void open_with_a_huge_batch_names_the_memory(void **state)
 {
     struct fg_loader_config config = source_config(&raw);
-    uint64_t machine = (uint64_t)sysconf(_SC_PHYS_PAGES) *
-                       (uint64_t)sysconf(_SC_PAGESIZE);
+    uint64_t machine =
+        (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
     char message[FG_ERROR_MESSAGE_BYTES];
 
     (void)state;
@@ -160,7 +160,8 @@ static uint64_t take_until_error(const struct source *source,
 
 /* Stored order lands in place; shuffled goes through the staging ring, which
  * is smaller than the dataset, too. */
-static struct fg_loader_config small_config(bool is_staged, enum fg_choice direct)
+static struct fg_loader_config small_config(bool is_staged,
+                                            enum fg_choice direct)
 {
     struct fg_loader_config config = source_config(&raw);
 
@@ -281,14 +282,14 @@ static void acquire_of_a_failed_read_names_its_place(void **state)
         assert_string_equal(
             err.message,
             fault.kind == FGI_FAULT_EOF
-                ? "errors-raw/part-00.bin: offset 40960: read: got 2048 of 4096 "
+                ? "errors-raw/part-00.bin: offset 40960: read: got 2048 of "
+                  "4096 "
                   "bytes: unexpected end of file (likely cause: the file was "
                   "truncated while open)"
                 : "errors-raw/part-00.bin: offset 40960: read: got 0 of 4096 "
                   "bytes: Input/output error");
         assert_int_equal(err.offset, 40960);
-        assert_int_equal(err.sys_errno,
-                         fault.kind == FGI_FAULT_EOF ? 0 : EIO);
+        assert_int_equal(err.sys_errno, fault.kind == FGI_FAULT_EOF ? 0 : EIO);
         fg_loader_close(loader);
     }
 }

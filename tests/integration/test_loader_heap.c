@@ -248,8 +248,8 @@ static void each_file_is_opened_once_for_its_bytes(void **state)
         skip();
     }
     for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
-        bool has_index = settings[i].source == &blocks ||
-                         settings[i].source == &packed;
+        bool has_index =
+            settings[i].source == &blocks || settings[i].source == &packed;
         struct fg_device *device;
         fg_stream stream;
         struct fg_loader *loader;

@@ -46,8 +46,7 @@ static uint64_t take(struct fg_loader *loader, uint64_t batches, uint64_t *ids)
         struct fg_batch batch;
 
         must_acquire(loader, NULL, &batch);
-        memcpy(ids + count, batch.sample_indices,
-               batch.count * sizeof(ids[0]));
+        memcpy(ids + count, batch.sample_indices, batch.count * sizeof(ids[0]));
         count += batch.count;
         fg_loader_release(loader, &batch, NULL);
     }
@@ -104,8 +103,7 @@ static void ranks_of_any_world_size_deliver_the_same_global_steps(void **state)
             count = take_global(config, 1, NULL, steps, alone);
             for (uint32_t world = 2; world <= 4; world += 2) {
                 name("ranks", (uint64_t)(shuffle * 10 + remainder), world);
-                check(take_global(config, world, NULL, steps, shared) ==
-                      count);
+                check(take_global(config, world, NULL, steps, shared) == count);
                 check(memcmp(alone, shared, count * sizeof(alone[0])) == 0);
             }
         }

@@ -81,8 +81,7 @@ void source_make_raw(struct source *source, const char *path,
         make_raw_file(source, shape, name, shape->counts[f]);
     }
     source->average_bytes = shape->record_bytes;
-    source->block_samples =
-        fgi_max(ORDER_BLOCK_BYTES / shape->record_bytes, 1);
+    source->block_samples = fgi_max(ORDER_BLOCK_BYTES / shape->record_bytes, 1);
 }
 
 void source_make_shards(struct source *source, const char *path,
@@ -182,8 +181,8 @@ void source_order(const struct source *source,
                   const struct fg_loader_config *config,
                   struct fgi_order *order)
 {
-    uint64_t window_bytes = config->window_bytes != 0 ? config->window_bytes
-                                                      : FGI_MIB(128);
+    uint64_t window_bytes =
+        config->window_bytes != 0 ? config->window_bytes : FGI_MIB(128);
     uint64_t block_bytes = source->block_samples * source->average_bytes;
 
     fgi_order_init(order, config->shuffle, config->seed, source->samples,
@@ -230,7 +229,8 @@ uint32_t source_ids(const struct fgi_order *order,
 
 static bool is_zero(const uint8_t *data, uint64_t bytes)
 {
-    return bytes == 0 || (data[0] == 0 && memcmp(data, data + 1, bytes - 1) == 0);
+    return bytes == 0 ||
+           (data[0] == 0 && memcmp(data, data + 1, bytes - 1) == 0);
 }
 
 static void must_match_field(const struct source *source,
@@ -238,16 +238,16 @@ static void must_match_field(const struct source *source,
                              const uint8_t *slot, const uint64_t *ids)
 {
     const struct fg_batch_field *field = &batch->fields[k];
-    const uint8_t *data = slot + ((uint8_t *)field->data -
-                                  (uint8_t *)batch->data);
+    const uint8_t *data =
+        slot + ((uint8_t *)field->data - (uint8_t *)batch->data);
     bool is_variable = (field->field->flags & FG_FIELD_VARIABLE) != 0;
     const uint8_t *lengths = NULL;
 
     check((field->lengths_bytes != NULL) == is_variable);
     check(field->stride_bytes == field->field->max_bytes);
     if (is_variable) {
-        lengths = slot + ((uint8_t *)field->lengths_bytes -
-                          (uint8_t *)batch->data);
+        lengths =
+            slot + ((uint8_t *)field->lengths_bytes - (uint8_t *)batch->data);
     }
     for (uint32_t i = 0; i < batch->capacity; i++) {
         const uint8_t *place = data + i * field->stride_bytes;
@@ -255,7 +255,8 @@ static void must_match_field(const struct source *source,
         uint64_t length = 0;
 
         if (i < batch->count) {
-            const uint64_t *start = &source->starts[ids[i] * source->fields + k];
+            const uint64_t *start =
+                &source->starts[ids[i] * source->fields + k];
 
             length = start[1] - start[0];
             check(memcmp(place, source->data + start[0], length) == 0);

@@ -15,10 +15,10 @@ static int set_up(void **state)
 
     (void)state;
     source_make_raw(&source, "files", &shape);
-    assert_int_equal(
-        fg_dataset_open("files", &source.config, &dataset, NULL), FG_OK);
-    assert_int_equal(
-        fgi_files_init(&files, dataset, FGI_DIRECT_OFF, NULL), FG_OK);
+    assert_int_equal(fg_dataset_open("files", &source.config, &dataset, NULL),
+                     FG_OK);
+    assert_int_equal(fgi_files_init(&files, dataset, FGI_DIRECT_OFF, NULL),
+                     FG_OK);
     return 0;
 }
 
@@ -88,8 +88,7 @@ static void acquire_file_of_another_size_is_changed(void **state)
 
     (void)state;
     assert_int_equal(truncate("files/part-01.bin", 300), 0);
-    assert_int_equal(fgi_files_acquire(&files, 1, &file, &err),
-                     FG_ERR_CHANGED);
+    assert_int_equal(fgi_files_acquire(&files, 1, &file, &err), FG_ERR_CHANGED);
     assert_string_equal(err.message,
                         "files/part-01.bin: open: got 300 bytes wanted 400, "
                         "as when the dataset was opened");
@@ -106,8 +105,7 @@ static void acquire_file_that_was_replaced_is_changed(void **state)
 
     (void)state;
     assert_int_equal(utimensat(AT_FDCWD, "files/part-01.bin", long_ago, 0), 0);
-    assert_int_equal(fgi_files_acquire(&files, 1, &file, &err),
-                     FG_ERR_CHANGED);
+    assert_int_equal(fgi_files_acquire(&files, 1, &file, &err), FG_ERR_CHANGED);
     assert_string_equal(err.message,
                         "files/part-01.bin: open: written to or replaced since "
                         "the dataset was opened");

@@ -27,9 +27,9 @@ static void init_fields_and_lengths_follow_aligned(void **state)
 
     (void)state;
     assert_int_equal(fgi_layout_init(&layout, 30, fields, 3, NULL), FG_OK);
-    assert_int_equal(layout.offsets[0], 0);          /* 300 bytes */
-    assert_int_equal(layout.offsets[1], 512);        /* 240 */
-    assert_int_equal(layout.offsets[2], 768);        /* 360 */
+    assert_int_equal(layout.offsets[0], 0);           /* 300 bytes */
+    assert_int_equal(layout.offsets[1], 512);         /* 240 */
+    assert_int_equal(layout.offsets[2], 768);         /* 360 */
     assert_int_equal(layout.length_offsets[0], 1280); /* 120 */
     assert_true(layout.length_offsets[1] == FGI_NO_LENGTHS);
     assert_int_equal(layout.length_offsets[2], 1536); /* 120 */

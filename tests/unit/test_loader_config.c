@@ -106,8 +106,10 @@ struct bound {
 };
 
 #define BOUND(member, high, message)                                           \
-    {offsetof(struct fg_loader_config, member),                                \
-     sizeof(((struct fg_loader_config *)NULL)->member), high, message}
+    {                                                                          \
+        offsetof(struct fg_loader_config, member),                             \
+            sizeof(((struct fg_loader_config *)NULL)->member), high, message   \
+    }
 
 static const struct bound bounds[] = {
     BOUND(batch_size, 16777216,
@@ -166,8 +168,7 @@ static void check_sizes_of_zero_are_refused(void **state)
     config.rank = 3;
     must_accept(&config);
     config.rank = 4;
-    must_refuse(&config, FG_ERR_ARGUMENT,
-                "config: rank: got 4, wanted 0 to 3");
+    must_refuse(&config, FG_ERR_ARGUMENT, "config: rank: got 4, wanted 0 to 3");
 }
 
 static void check_without_a_dataset_is_refused(void **state)
@@ -216,8 +217,11 @@ static void check_hook_needs_a_fixed_field(void **state)
 {
     static const char message[] = "config: decode_field: wanted a field of "
                                   "fixed size that decode makes";
-    struct fg_field field = {
-        .name = "rgb", .dtype = FG_UINT8, .dims = 1, .shape = {3}, .max_bytes = 3};
+    struct fg_field field = {.name = "rgb",
+                             .dtype = FG_UINT8,
+                             .dims = 1,
+                             .shape = {3},
+                             .max_bytes = 3};
     struct fg_loader_config config = sound_config();
 
     (void)state;

@@ -60,8 +60,8 @@ static void permute_at_counts_around_powers_is_a_bijection(void **state)
 static void permute_at_huge_counts_stays_in_range(void **state)
 {
     const uint64_t counts[] = {
-        UINT64_C(1) << 32, (UINT64_C(1) << 32) + 1, UINT64_C(1) << 63,
-        (UINT64_C(1) << 63) + 1, UINT64_MAX - 1, UINT64_MAX,
+        UINT64_C(1) << 32,       (UINT64_C(1) << 32) + 1, UINT64_C(1) << 63,
+        (UINT64_C(1) << 63) + 1, UINT64_MAX - 1,          UINT64_MAX,
     };
 
     (void)state;

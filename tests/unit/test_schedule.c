@@ -97,9 +97,8 @@ static void for_each_case(case_fn run)
             for (uint32_t world = 1; world <= 4; world++) {
                 for (uint32_t rank = 0; rank < world; rank++) {
                     for (int remainder = 0; remainder < 3; remainder++) {
-                        struct fg_loader_config config =
-                            config_of(batch, rank, world,
-                                      (enum fg_remainder)remainder);
+                        struct fg_loader_config config = config_of(
+                            batch, rank, world, (enum fg_remainder)remainder);
 
                         run(&config, samples);
                     }
@@ -116,8 +115,7 @@ static void schedule_batch_any_case_counts_right(void **state)
 }
 
 /* State after k batches, a new schedule from it: the same batches follow. */
-static void must_resume(const struct fg_loader_config *config,
-                        uint64_t samples)
+static void must_resume(const struct fg_loader_config *config, uint64_t samples)
 {
     struct fgi_schedule whole;
 
@@ -302,8 +300,8 @@ static void schedule_of_absurd_epochs_does_not_overflow(void **state)
     assert_true(schedule.batch_count == UINT64_MAX);
 }
 
-static void schedule_init_state_at_the_end_of_an_epoch_begins_the_next(
-    void **state)
+static void
+schedule_init_state_at_the_end_of_an_epoch_begins_the_next(void **state)
 {
     struct fg_loader_config config = config_of(10, 0, 1, FG_REMAINDER_DROP);
     struct fg_loader_state saved = {.version = 1, .epoch = 1, .position = 95};

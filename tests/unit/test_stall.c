@@ -60,11 +60,9 @@ static void add_step_hostile_times_sum_to_the_window(void **state)
             .copied_ns = any_time(run, 6),
         };
         struct fg_labels labels = {{0}};
-        uint64_t wanted =
-            compute.end_ns > window ? compute.end_ns - window : 0;
+        uint64_t wanted = compute.end_ns > window ? compute.end_ns - window : 0;
 
-        fg_labels_add_step(&labels, window, &compute, &times,
-                           any_time(run, 7));
+        fg_labels_add_step(&labels, window, &compute, &times, any_time(run, 7));
         if (sum(&labels) != wanted) {
             fail_msg("run %" PRIu64 ": got %" PRIu64 " wanted %" PRIu64, i,
                      sum(&labels), wanted);

@@ -66,8 +66,7 @@ static void push_many_tasks_run_once_each(void **state)
         struct fgi_work work;
 
         set_up(NULL);
-        assert_int_equal(fgi_work_init(&work, threads, -1, TASKS, NULL),
-                         FG_OK);
+        assert_int_equal(fgi_work_init(&work, threads, -1, TASKS, NULL), FG_OK);
         for (uint64_t i = 0; i < TASKS; i++) {
             push(&work, i);
         }
