@@ -28,24 +28,35 @@ struct walk {
     struct fgi_ticket *ticket;
     const struct fgi_planned_window *window; /* holds the position in hand */
     uint64_t window_number;                  /* its running number */
+    void *scratch;                           /* the worker's, for decoding */
 };
 
-static void decode_load(void *context, uint64_t argument, void *scratch)
+/* Check a load's stored bytes, and decode them to `out`. */
+static enum fg_status check_and_decode(const struct fgi_pipeline *pipeline,
+                                       const struct fgi_load *load, void *out,
+                                       void *scratch, struct fg_error *err)
 {
-    struct fgi_pipeline *pipeline = context;
-    struct fgi_load *load = fgi_plan_load(&pipeline->plan, argument);
     const struct fgi_shard *shard =
         &pipeline->dataset->shards[load->shard_index];
     enum fg_status status = FG_OK;
 
     if (pipeline->plan.verify && load->extent.has_checksum) {
-        status = shard->ops->check(shard, &load->extent, load->stored,
-                                   &load->error);
+        status = shard->ops->check(shard, &load->extent, load->stored, err);
     }
     if (status == FG_OK && load->extent.needs_decode) {
-        status = shard->ops->decode(shard, &load->extent, load->stored,
-                                    load->raw, scratch, &load->error);
+        status = shard->ops->decode(shard, &load->extent, load->stored, out,
+                                    scratch, err);
     }
+    return status;
+}
+
+static void decode_load(void *context, uint64_t argument, void *scratch)
+{
+    struct fgi_pipeline *pipeline = context;
+    struct fgi_load *load = fgi_plan_load(&pipeline->plan, argument);
+    enum fg_status status = check_and_decode(pipeline, load, load->raw,
+                                             scratch, &load->error);
+
     atomic_store(&load->state,
                  status == FG_OK ? FGI_LOAD_READY : FGI_LOAD_BAD);
     fgi_pipeline_kick(pipeline, FGI_WANT_LOAD);
@@ -248,6 +259,63 @@ static uint64_t gather_range(struct walk *walk, uint32_t begin, uint32_t end)
     return bytes;
 }
 
+/* Decode a load to where its samples belong: from place i of the batch on.
+ * Returns the samples' bytes. */
+static uint64_t decode_in_slot(struct walk *walk, const struct fgi_load *load,
+                               uint32_t i)
+{
+    const struct fgi_pipeline *pipeline = walk->pipeline;
+    struct fgi_ticket *ticket = walk->ticket;
+    uint64_t stride = pipeline->layout.fields[0].max_bytes;
+    struct fg_error err = {.status = FG_OK};
+    enum fg_status status;
+
+    if (atomic_load_explicit(&load->state, memory_order_acquire) ==
+        FGI_LOAD_BAD) {
+        status = fgi_error_copy(&err, &load->error);
+    } else {
+        status = check_and_decode(
+            pipeline, load,
+            ticket->host + pipeline->layout.offsets[0] + i * stride,
+            walk->scratch, &err);
+    }
+    for (uint32_t k = 0; k < load->extent.count; k++) {
+        ticket->bad[i + k] = 0;
+        ticket->sample_indices[i + k] = load->first + k;
+        ticket->sample_lengths[i + k] = status == FG_OK ? (uint32_t)stride : 0;
+        if (status != FG_OK) {
+            mark_bad(walk, i + k, &err);
+        }
+    }
+    return status == FG_OK ? load->extent.count * stride : 0;
+}
+
+/*
+ * Gather samples [begin, end) of a batch of which some loads are decoded
+ * straight into the slot: whole, by the part that has the load's first sample.
+ */
+static uint64_t gather_loads(struct walk *walk, uint32_t begin, uint32_t end)
+{
+    uint64_t wrap = walk->pipeline->schedule.sample_count;
+    uint64_t bytes = 0;
+
+    for (uint32_t i = begin; i < end;) {
+        uint64_t index;
+        const struct fgi_load *load = find_load(
+            walk, (walk->ticket->place.position + i) % wrap, &index);
+        uint64_t next = i + (load->first + load->extent.count - index);
+
+        if (!load->is_in_slot) {
+            next = fgi_min(next, end);
+            bytes += gather_range(walk, i, (uint32_t)next);
+        } else if (index == load->first) {
+            bytes += decode_in_slot(walk, load, i);
+        }
+        i = (uint32_t)fgi_min(next, end);
+    }
+    return bytes;
+}
+
 /* First sample of part `part` of a batch that is cut into `parts`. */
 static uint32_t part_begin(const struct fgi_ticket *ticket, uint32_t part)
 {
@@ -269,14 +337,17 @@ static void gather_part(void *context, uint64_t argument, void *scratch)
     uint32_t part = (uint32_t)(argument >> 48);
     struct fgi_ticket *ticket =
         &pipeline->tickets[argument & UINT64_C(0xffffffffffff)];
-    struct walk walk = {.pipeline = pipeline, .ticket = ticket};
+    struct walk walk = {
+        .pipeline = pipeline, .ticket = ticket, .scratch = scratch};
+    uint32_t begin = part_begin(ticket, part);
+    uint32_t end = part_begin(ticket, part + 1);
     uint64_t bytes;
 
-    (void)scratch;
     walk.window_number = ticket->first_window;
     walk.window = window_at(&pipeline->plan, walk.window_number);
-    bytes = gather_range(&walk, part_begin(ticket, part),
-                         part_begin(ticket, part + 1));
+    bytes = pipeline->plan.may_decode_in_slot
+                ? gather_loads(&walk, begin, end)
+                : gather_range(&walk, begin, end);
     if (part == 0) {
         clear_rest(pipeline, ticket);
     }

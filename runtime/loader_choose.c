@@ -181,8 +181,11 @@ uint32_t fgi_choose_slots(const struct fg_loader *loader,
     if (config->slots != 0) {
         return config->slots;
     }
+    /* A batch may be one worker's: let each have one, and two be on loan. */
     return (uint32_t)fgi_clamp(
-        fgi_ceil_div(bytes, pipeline->layout.slot_bytes) + 2, SLOTS_MIN, 4096);
+        fgi_ceil_div(bytes, pipeline->layout.slot_bytes) + 2,
+        fgi_max(SLOTS_MIN, pipeline->is_in_place ? 0 : config->threads + 2),
+        4096);
 }
 
 /* Reads a budget can hold: extents may be much smaller than read_bytes. */

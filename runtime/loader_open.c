@@ -140,6 +140,10 @@ static enum fg_status make_plan(struct fg_loader *loader,
     plan->order = &pipeline->order;
     plan->files = &pipeline->files;
     plan->verify = config->verify != FG_OFF;
+    plan->may_decode_in_slot =
+        config->shuffle == FG_SHUFFLE_NONE && config->decode == NULL &&
+        plan->dataset->schema.count == 1 &&
+        (plan->dataset->schema.fields[0].flags & FG_FIELD_VARIABLE) == 0;
     if (pipeline->is_in_place) {
         return FG_OK;
     }

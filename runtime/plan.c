@@ -142,7 +142,7 @@ static bool place_load(struct fgi_plan *plan, struct fgi_load *load,
     load->stored = load->buffer + (load->extent.offset - begin);
     load->raw = load->stored;
     load->raw_mark = 0;
-    if (load->extent.needs_decode) {
+    if (load->extent.needs_decode && !load->is_in_slot) {
         load->raw = fgi_stage_take(&plan->raw, load->extent.raw_bytes,
                                    &load->raw_mark);
         if (load->raw == NULL) {
@@ -151,6 +151,23 @@ static bool place_load(struct fgi_plan *plan, struct fgi_load *load,
         }
     }
     return true;
+}
+
+/*
+ * In stored order a block that lies in one batch is a stretch of its slot: it
+ * can be decoded to where it belongs, and nothing is left to copy.
+ */
+static bool decodes_in_slot(const struct fgi_plan *plan,
+                            const struct fgi_load *load)
+{
+    uint64_t batch_end = fgi_min(plan->place.position + plan->place.count,
+                                 plan->schedule->sample_count);
+
+    return plan->may_decode_in_slot && load->extent.needs_decode &&
+           load->extent.raw_bytes ==
+               load->extent.count * plan->dataset->schema.fields[0].max_bytes &&
+           load->first >= plan->place.position &&
+           load->first + load->extent.count <= batch_end;
 }
 
 /* The next extent of the block in hand. */
@@ -179,16 +196,18 @@ static enum fgi_plan_step next_load(struct fgi_plan *plan,
         FG_OK) {
         return FGI_PLAN_ERROR;
     }
+    load->first = plan->dataset->first_samples[load->shard_index] +
+                  load->extent.first;
+    load->is_in_slot = decodes_in_slot(plan, load);
     if (!place_load(plan, load, file->offset_align)) {
         (void)fgi_files_release(plan->files, load->shard_index, NULL);
         return FGI_PLAN_FULL;
     }
-    load->first = plan->dataset->first_samples[load->shard_index] +
-                  load->extent.first;
     load->reads_pending = 0;
     load->is_submitted = false;
-    load->needs_work = load->extent.needs_decode ||
-                       (plan->verify && load->extent.has_checksum);
+    load->needs_work = !load->is_in_slot &&
+                       (load->extent.needs_decode ||
+                        (plan->verify && load->extent.has_checksum));
     load->read_ns = 0;
     load->error.status = FG_OK;
     atomic_store_explicit(&load->state, FGI_LOAD_READING,

@@ -50,6 +50,7 @@ struct fgi_load {
     uint32_t reads_pending;   /* reader: reads not yet back */
     bool is_submitted;        /* reader: all its reads were asked for */
     bool needs_work;          /* a worker must check or decode it */
+    bool is_in_slot;          /* gathering decodes it, into the batch's slot */
     uint64_t read_ns;         /* its last read was complete */
     uint64_t ready_ns;        /* latest read_ns of it and all before it */
     uint64_t underfed_ns;     /* loader's running total at ready_ns */
@@ -103,6 +104,7 @@ struct fgi_plan {
     const struct fgi_order *order;        /* borrowed */
     struct fgi_files *files;              /* borrowed */
     bool verify;                          /* check extents that can be */
+    bool may_decode_in_slot;              /* stored order, one fixed field */
     struct fgi_order_epoch epoch;         /* of the batch being planned */
     bool has_epoch;                       /* `epoch` is set */
     struct fgi_ring load_ring;
