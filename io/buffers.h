@@ -17,7 +17,7 @@
 
 /* The kernel takes no larger buffer, and no more of them. */
 #define FGI_BUFFER_BYTES_MAX ((size_t)1 << 30)
-#define FGI_BUFFERS_MAX      16384
+#define FGI_BUFFERS_MAX 16384
 
 /* Storage is the owner's; a zeroed one holds no buffers. */
 struct fgi_buffers {

@@ -17,7 +17,7 @@
 
 /* Enough for any direct-I/O alignment in use. */
 #define PROBE_BYTES 4096
-#define PROBE_NS    (5 * FGI_NS_PER_S)
+#define PROBE_NS (5 * FGI_NS_PER_S)
 
 const char *fgi_read_error_text(int error)
 {

@@ -50,15 +50,15 @@ struct fgi_read {
     void *owner;           /* the caller's; not looked at */
 
     /* Filled by the engine. */
-    int error;             /* 0, a positive errno, or FGI_READ_EOF */
-    uint32_t done_bytes;   /* arrived; may exceed wanted_bytes */
-    uint64_t submit_ns;    /* when submit was called */
-    uint64_t complete_ns;  /* when the engine saw its end */
+    int error;            /* 0, a positive errno, or FGI_READ_EOF */
+    uint32_t done_bytes;  /* arrived; may exceed wanted_bytes */
+    uint64_t submit_ns;   /* when submit was called */
+    uint64_t complete_ns; /* when the engine saw its end */
 
     /* The engine's own. */
-    uint32_t attempts;      /* resubmissions without progress */
-    uint32_t buffer_index;  /* registered region, or UINT32_MAX */
-    struct fgi_read *next;  /* in the engine's lists */
+    uint32_t attempts;     /* resubmissions without progress */
+    uint32_t buffer_index; /* registered region, or UINT32_MAX */
+    struct fgi_read *next; /* in the engine's lists */
 };
 
 /* Memory that reads will go to, offered for registration. */
@@ -68,20 +68,20 @@ struct fgi_region {
 };
 
 struct fgi_engine_config {
-    uint32_t depth;      /* most reads in flight, 1 .. 4096 */
-    uint32_t threads;    /* pread: pool size, 0: 16 */
-    int node;            /* NUMA node for its own threads, or -1 */
-    uint32_t region_count; /* entries of regions */
+    uint32_t depth;                   /* most reads in flight, 1 .. 4096 */
+    uint32_t threads;                 /* pread: pool size, 0: 16 */
+    int node;                         /* NUMA node for its own threads, or -1 */
+    uint32_t region_count;            /* entries of regions */
     const struct fgi_region *regions; /* borrowed until destroy */
 };
 
 /* What an engine is and did. Strings are the engine's. */
 struct fgi_engine_report {
-    const char *name;       /* "uring", "pread", "null", "fault" */
-    char note[128];         /* flags used, registered or why not; one line */
-    bool is_registered;     /* regions are registered */
-    uint64_t reads;         /* submitted */
-    uint64_t retries;       /* EAGAIN, EINTR, short: asked again */
+    const char *name;   /* "uring", "pread", "null", "fault" */
+    char note[128];     /* flags used, registered or why not; one line */
+    bool is_registered; /* regions are registered */
+    uint64_t reads;     /* submitted */
+    uint64_t retries;   /* EAGAIN, EINTR, short: asked again */
 };
 
 struct fgi_engine;
@@ -133,11 +133,11 @@ enum fg_status fgi_engine_null_create(const struct fgi_engine_config *config,
 uint8_t fgi_null_byte(uint64_t offset);
 
 enum fgi_fault_kind {
-    FGI_FAULT_ERROR,  /* fails with `sys_errno` */
-    FGI_FAULT_SHORT,  /* gets only a part; the engine asks for the rest */
-    FGI_FAULT_EOF,    /* ends early, as a truncated file does */
-    FGI_FAULT_LATE,   /* completes delay_ns later */
-    FGI_FAULT_FLIP,   /* arrives with one bit wrong */
+    FGI_FAULT_ERROR, /* fails with `sys_errno` */
+    FGI_FAULT_SHORT, /* gets only a part; the engine asks for the rest */
+    FGI_FAULT_EOF,   /* ends early, as a truncated file does */
+    FGI_FAULT_LATE,  /* completes delay_ns later */
+    FGI_FAULT_FLIP,  /* arrives with one bit wrong */
 };
 
 struct fgi_fault {

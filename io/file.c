@@ -20,7 +20,7 @@
 #define CACHED_SHARE_MAX 0.5
 /* When the kernel does not tell the alignment: what every disk takes. */
 #define ALIGN_DEFAULT 4096
-#define ALIGN_MAX     65536
+#define ALIGN_MAX 65536
 
 /* Linux has asked for at most 2 GiB - 4 KiB per read since for ever. */
 #define READ_BYTES_MAX FGI_GIB(1)

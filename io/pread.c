@@ -28,7 +28,7 @@
 #include "runtime/base/thread.h"
 
 #define THREADS_DEFAULT 16
-#define THREADS_MAX     256
+#define THREADS_MAX 256
 
 struct pread_engine {
     struct fgi_engine base;

@@ -7,7 +7,7 @@
 #include "runtime/base/clock.h"
 #include "runtime/base/math.h"
 
-#define DELAY_MIN_NS        (20 * FGI_NS_PER_US)
+#define DELAY_MIN_NS (20 * FGI_NS_PER_US)
 #define DELAY_DOUBLINGS_MAX 9 /* 20 us .. 10 ms */
 
 void fgi_retry_begin(struct fgi_read *read)

@@ -65,11 +65,10 @@ static enum fg_status copy_slot(struct fgi_copier *copier,
     enum fg_status status = FG_OK;
 
     if (ticket->sequence >= FGI_DEVICE_SLOTS) {
-        status = ops->stream_wait(device, copier->stream, copier->freed[slot],
-                                  err);
+        status =
+            ops->stream_wait(device, copier->stream, copier->freed[slot], err);
     }
-    for (uint64_t at = 0; at < bytes && status == FG_OK;
-         at += COPY_BYTES_MAX) {
+    for (uint64_t at = 0; at < bytes && status == FG_OK; at += COPY_BYTES_MAX) {
         status = ops->copy(device, copier->stream, to + at, ticket->host + at,
                            fgi_min(COPY_BYTES_MAX, bytes - at), err);
     }
@@ -189,8 +188,7 @@ static void copier_main(void *context)
 }
 
 /* Pin the slots in chunks of whole slots: a copy must not span two. */
-static enum fg_status pin_slots(struct fgi_copier *copier,
-                                struct fg_error *err)
+static enum fg_status pin_slots(struct fgi_copier *copier, struct fg_error *err)
 {
     struct fgi_pipeline *pipeline = copier->pipeline;
     uint64_t slot_bytes = pipeline->layout.slot_bytes;
@@ -242,16 +240,16 @@ static enum fg_status make_events(struct fgi_copier *copier,
     }
     for (uint32_t i = 0; i < FGI_DEVICE_SLOTS && status == FG_OK; i++) {
         atomic_store(&copier->turns[i], i);
-        status = ops->event_create(pipeline->device, false, &copier->ready[i],
-                                   err);
+        status =
+            ops->event_create(pipeline->device, false, &copier->ready[i], err);
         if (status == FG_OK) {
             status = ops->event_create(pipeline->device, false,
                                        &copier->freed[i], err);
         }
     }
     for (uint32_t i = 0; i < pipeline->slot_count && status == FG_OK; i++) {
-        status = ops->event_create(pipeline->device, true, &copier->copied[i],
-                                   err);
+        status =
+            ops->event_create(pipeline->device, true, &copier->copied[i], err);
     }
     return status;
 }
@@ -276,8 +274,8 @@ enum fg_status fgi_copier_start(struct fgi_copier *copier,
         copier->memory = memory;
     }
     if (status == FG_OK) {
-        status = ops->stream_create(pipeline->device, true, &copier->stream,
-                                    err);
+        status =
+            ops->stream_create(pipeline->device, true, &copier->stream, err);
     }
     if (status == FG_OK) {
         status = make_events(copier, err);

@@ -29,17 +29,17 @@ struct fgi_copied {
 struct fgi_copier {
     struct fgi_pipeline *pipeline;
     struct fgi_thread thread;
-    fg_stream stream;                       /* owned */
-    uint8_t *memory;                        /* owned: the device slots */
-    fgi_event ready[FGI_DEVICE_SLOTS];      /* owned */
-    fgi_event freed[FGI_DEVICE_SLOTS];      /* owned */
-    fgi_event *copied;                      /* owned, one per host slot */
-    fgi_turn turns[FGI_DEVICE_SLOTS];       /* of the device slots */
-    uint64_t pinned_bytes;                  /* of the slots' block */
-    uint64_t next_issue;                    /* next batch to copy */
-    uint64_t next_recycle;                  /* oldest copy not known done */
+    fg_stream stream;                  /* owned */
+    uint8_t *memory;                   /* owned: the device slots */
+    fgi_event ready[FGI_DEVICE_SLOTS]; /* owned */
+    fgi_event freed[FGI_DEVICE_SLOTS]; /* owned */
+    fgi_event *copied;                 /* owned, one per host slot */
+    fgi_turn turns[FGI_DEVICE_SLOTS];  /* of the device slots */
+    uint64_t pinned_bytes;             /* of the slots' block */
+    uint64_t next_issue;               /* next batch to copy */
+    uint64_t next_recycle;             /* oldest copy not known done */
     struct fgi_copied history[FGI_COPIED_RING];
-    _Atomic uint32_t has_error;             /* 2: `error` may be read */
+    _Atomic uint32_t has_error; /* 2: `error` may be read */
     struct fg_error error;
 };
 

@@ -12,8 +12,8 @@
 void fgi_depth_init(struct fgi_depth *depth, uint64_t fixed_bytes)
 {
     depth->is_fixed = fixed_bytes != 0;
-    depth->budget_bytes = fixed_bytes != 0 ? fixed_bytes
-                                           : FGI_DEPTH_START_BYTES;
+    depth->budget_bytes =
+        fixed_bytes != 0 ? fixed_bytes : FGI_DEPTH_START_BYTES;
     depth->max_bytes = fixed_bytes != 0 ? fixed_bytes : FGI_DEPTH_MAX_BYTES;
     depth->since_ns = 0;
     depth->bytes = 0;
@@ -54,8 +54,8 @@ void fgi_depth_add(struct fgi_depth *depth, uint64_t bytes, bool was_limited,
     }
     depth->bytes += bytes;
     if (interval_is_over(depth, now_ns)) {
-        decide(depth, (double)depth->bytes /
-                          (double)(now_ns - depth->since_ns) * 1e9);
+        decide(depth,
+               (double)depth->bytes / (double)(now_ns - depth->since_ns) * 1e9);
         depth->since_ns = now_ns;
         depth->bytes = 0;
     }

@@ -21,13 +21,13 @@ struct fgi_open_file {
 };
 
 struct fgi_files {
-    struct fg_dataset *dataset;   /* borrowed */
-    enum fgi_direct direct;       /* how to open */
-    struct fgi_open_file *opened; /* owned, one per shard */
-    uint64_t open_count;          /* descriptors held */
-    uint64_t idle_count;          /* of these, without a user */
-    uint64_t open_max;            /* most to hold */
-    uint64_t uses;                /* running number */
+    struct fg_dataset *dataset;      /* borrowed */
+    enum fgi_direct direct;          /* how to open */
+    struct fgi_open_file *opened;    /* owned, one per shard */
+    uint64_t open_count;             /* descriptors held */
+    uint64_t idle_count;             /* of these, without a user */
+    uint64_t open_max;               /* most to hold */
+    uint64_t uses;                   /* running number */
     _Atomic uint64_t direct_count;   /* opened with O_DIRECT, ever */
     _Atomic uint64_t buffered_count; /* opened without, ever */
 };

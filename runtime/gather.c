@@ -54,11 +54,10 @@ static void decode_load(void *context, uint64_t argument, void *scratch)
 {
     struct fgi_pipeline *pipeline = context;
     struct fgi_load *load = fgi_plan_load(&pipeline->plan, argument);
-    enum fg_status status = check_and_decode(pipeline, load, load->raw,
-                                             scratch, &load->error);
+    enum fg_status status =
+        check_and_decode(pipeline, load, load->raw, scratch, &load->error);
 
-    atomic_store(&load->state,
-                 status == FG_OK ? FGI_LOAD_READY : FGI_LOAD_BAD);
+    atomic_store(&load->state, status == FG_OK ? FGI_LOAD_READY : FGI_LOAD_BAD);
     fgi_pipeline_kick(pipeline, FGI_WANT_LOAD);
 }
 
@@ -73,8 +72,8 @@ void fgi_decode_start(struct fgi_pipeline *pipeline, struct fgi_load *load)
     fgi_work_push(&pipeline->work, FGI_TASK_DECODE, &task);
 }
 
-static const struct fgi_planned_window *
-window_at(const struct fgi_plan *plan, uint64_t number)
+static const struct fgi_planned_window *window_at(const struct fgi_plan *plan,
+                                                  uint64_t number)
 {
     return &plan->windows[fgi_ring_index(&plan->window_ring, number)];
 }
@@ -119,9 +118,8 @@ static const struct fgi_load *find_load(struct walk *walk, uint64_t position,
 }
 
 static enum fg_status call_hook(const struct fgi_pipeline *pipeline,
-                                const struct fgi_sample *sample,
-                                uint64_t index, uint8_t *out,
-                                struct fg_error *err)
+                                const struct fgi_sample *sample, uint64_t index,
+                                uint8_t *out, struct fg_error *err)
 {
     int rv = pipeline->decode(sample->fields[0], sample->total_bytes, index,
                               out, pipeline->layout.fields[0].max_bytes,
@@ -199,9 +197,9 @@ static void find_sample(struct walk *walk, uint64_t position,
         found->status = fgi_error_copy(&found->err, &load->error);
         return;
     }
-    found->status = shard->ops->locate(
-        shard, &load->extent, load->raw, (uint32_t)(found->index - load->first),
-        &found->sample, &found->err);
+    found->status = shard->ops->locate(shard, &load->extent, load->raw,
+                                       (uint32_t)(found->index - load->first),
+                                       &found->sample, &found->err);
     if (found->status != FG_OK) {
         return;
     }
@@ -221,11 +219,10 @@ static void place_sample(struct walk *walk, struct found *found, uint32_t i)
     ticket->sample_indices[i] = found->index;
     ticket->sample_lengths[i] = (uint32_t)found->sample.total_bytes;
     if (found->status == FG_OK && pipeline->decode != NULL) {
-        found->status = call_hook(
-            pipeline, &found->sample, found->index,
-            ticket->host + pipeline->layout.offsets[0] +
-                i * pipeline->layout.fields[0].max_bytes,
-            &found->err);
+        found->status = call_hook(pipeline, &found->sample, found->index,
+                                  ticket->host + pipeline->layout.offsets[0] +
+                                      i * pipeline->layout.fields[0].max_bytes,
+                                  &found->err);
     } else if (found->status == FG_OK) {
         copy_fields(walk, &found->sample, i);
     }
@@ -274,10 +271,10 @@ static uint64_t decode_in_slot(struct walk *walk, const struct fgi_load *load,
         FGI_LOAD_BAD) {
         status = fgi_error_copy(&err, &load->error);
     } else {
-        status = check_and_decode(
-            pipeline, load,
-            ticket->host + pipeline->layout.offsets[0] + i * stride,
-            walk->scratch, &err);
+        status = check_and_decode(pipeline, load,
+                                  ticket->host + pipeline->layout.offsets[0] +
+                                      i * stride,
+                                  walk->scratch, &err);
     }
     for (uint32_t k = 0; k < load->extent.count; k++) {
         ticket->bad[i + k] = 0;
@@ -301,8 +298,8 @@ static uint64_t gather_loads(struct walk *walk, uint32_t begin, uint32_t end)
 
     for (uint32_t i = begin; i < end;) {
         uint64_t index;
-        const struct fgi_load *load = find_load(
-            walk, (walk->ticket->place.position + i) % wrap, &index);
+        const struct fgi_load *load =
+            find_load(walk, (walk->ticket->place.position + i) % wrap, &index);
         uint64_t next = i + (load->first + load->extent.count - index);
 
         if (!load->is_in_slot) {
@@ -345,9 +342,8 @@ static void gather_part(void *context, uint64_t argument, void *scratch)
 
     walk.window_number = ticket->first_window;
     walk.window = window_at(&pipeline->plan, walk.window_number);
-    bytes = pipeline->plan.may_decode_in_slot
-                ? gather_loads(&walk, begin, end)
-                : gather_range(&walk, begin, end);
+    bytes = pipeline->plan.may_decode_in_slot ? gather_loads(&walk, begin, end)
+                                              : gather_range(&walk, begin, end);
     if (part == 0) {
         clear_rest(pipeline, ticket);
     }

@@ -83,9 +83,8 @@ static bool set_piece(struct fgi_reader *reader)
     struct fgi_ticket *ticket = reader->filling;
     uint64_t stride = pipeline->layout.fields[0].max_bytes;
     uint64_t index = ticket->sample_indices[reader->samples_done];
-    uint64_t count =
-        fgi_min(ticket->place.count - reader->samples_done,
-                pipeline->schedule.sample_count - index);
+    uint64_t count = fgi_min(ticket->place.count - reader->samples_done,
+                             pipeline->schedule.sample_count - index);
     const struct fgi_file *file;
     struct fgi_extent extent;
     uint64_t shard_index;
@@ -99,8 +98,8 @@ static bool set_piece(struct fgi_reader *reader)
         return false;
     }
     /* The extent may be a block that begins before the sample asked for. */
-    skipped = index - pipeline->dataset->first_samples[shard_index] -
-              extent.first;
+    skipped =
+        index - pipeline->dataset->first_samples[shard_index] - extent.first;
     count = fgi_min(count, extent.count - skipped);
     begin = extent.offset + skipped * stride;
     if (begin % file->offset_align != 0 || stride % file->offset_align != 0) {

@@ -50,8 +50,7 @@ enum fg_status fgi_layout_init(struct fgi_layout *layout, uint32_t batch_size,
         return fgi_fail(err, FG_ERR_ARGUMENT,
                         "batch: got %u samples of up to %llu bytes, wanted at "
                         "most 1 TiB per batch",
-                        batch_size,
-                        (unsigned long long)fields[0].max_bytes);
+                        batch_size, (unsigned long long)fields[0].max_bytes);
     }
     layout->slot_bytes = fgi_align_up(fgi_max(end, 1), SLOT_ALIGN);
     return FG_OK;

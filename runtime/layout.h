@@ -17,9 +17,9 @@ struct fgi_layout {
     uint32_t batch_size;
     uint32_t field_count;
     struct fg_field fields[FG_FIELDS_MAX];
-    uint64_t offsets[FG_FIELDS_MAX];         /* of the field in the slot */
-    uint64_t length_offsets[FG_FIELDS_MAX];  /* or FGI_NO_LENGTHS */
-    uint64_t slot_bytes;                     /* multiple of 4096 */
+    uint64_t offsets[FG_FIELDS_MAX];        /* of the field in the slot */
+    uint64_t length_offsets[FG_FIELDS_MAX]; /* or FGI_NO_LENGTHS */
+    uint64_t slot_bytes;                    /* multiple of 4096 */
 };
 
 /* Lay out batches of those fields. Errors: ARGUMENT when a slot would be over

@@ -74,8 +74,8 @@ static enum fg_status stick(struct fg_loader *loader, struct fg_error *err)
 static bool is_ready(const struct fg_loader *loader,
                      const struct fgi_ticket *ticket)
 {
-    return fgi_ticket_state(ticket) == (loader->is_host ? FGI_TICKET_ASSEMBLED
-                                                        : FGI_TICKET_ISSUED) &&
+    return fgi_ticket_state(ticket) ==
+               (loader->is_host ? FGI_TICKET_ASSEMBLED : FGI_TICKET_ISSUED) &&
            ticket->sequence == loader->next_sequence;
 }
 
@@ -107,8 +107,8 @@ static void count_wait(struct fg_loader *loader,
     struct fg_span none = {.start_ns = fgi_now_ns()};
     struct fg_batch_times times = ticket->times;
     struct fg_labels labels = {{0}};
-    uint64_t underfed = fgi_max(times.underfed_ns, underfed_start_ns) -
-                        underfed_start_ns;
+    uint64_t underfed =
+        fgi_max(times.underfed_ns, underfed_start_ns) - underfed_start_ns;
 
     none.end_ns = none.start_ns;
     if (!loader->is_host) {
@@ -203,14 +203,13 @@ static enum fg_status check_call(struct fg_loader *loader, struct fg_error *err)
         return stick(loader, err);
     }
     if (is_slot_held(loader, slot_count)) {
-        return fgi_fail(err, FG_ERR_STATE,
-                        "loader: acquire: got batch %llu still on loan, whose "
-                        "slot batch %llu takes: release it first (there are "
-                        "%u slots)",
-                        (unsigned long long)(loader->next_sequence -
-                                             slot_count),
-                        (unsigned long long)loader->next_sequence,
-                        slot_count);
+        return fgi_fail(
+            err, FG_ERR_STATE,
+            "loader: acquire: got batch %llu still on loan, whose "
+            "slot batch %llu takes: release it first (there are "
+            "%u slots)",
+            (unsigned long long)(loader->next_sequence - slot_count),
+            (unsigned long long)loader->next_sequence, slot_count);
     }
     return FG_OK;
 }
@@ -233,8 +232,8 @@ enum fg_status fg_loader_acquire(struct fg_loader *loader, fg_stream stream,
         return stick(loader, err);
     }
     if (!loader->is_host) {
-        status = fgi_copier_acquire(&loader->copier, ticket, stream,
-                                    &loader->error);
+        status =
+            fgi_copier_acquire(&loader->copier, ticket, stream, &loader->error);
         if (status != FG_OK) {
             return stick(loader, err);
         }

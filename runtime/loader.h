@@ -37,8 +37,8 @@ struct fg_loader {
 /* Check a config and copy it to *checked with zeros made into defaults.
  * Errors: ARGUMENT naming the member. */
 enum fg_status fgi_loader_config_check(const struct fg_loader_config *config,
-                                struct fg_loader_config *checked,
-                                struct fg_error *err);
+                                       struct fg_loader_config *checked,
+                                       struct fg_error *err);
 
 /*
  * What a loader decides for itself (loader_choose.c), in the order in which it

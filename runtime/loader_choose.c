@@ -80,8 +80,7 @@ enum fg_status fgi_choose_order(struct fg_loader *loader,
 
 /* With direct auto: are the shards in the page cache? Then read them all
  * through it. Asks the first shard and some others. */
-enum fg_status fgi_choose_direct(struct fg_loader *loader,
-                                    struct fg_error *err)
+enum fg_status fgi_choose_direct(struct fg_loader *loader, struct fg_error *err)
 {
     struct fgi_files *files = &loader->pipeline.files;
     uint64_t shards = loader->pipeline.dataset->info.shard_count;
@@ -113,7 +112,7 @@ enum fg_status fgi_choose_direct(struct fg_loader *loader,
 /* A few shards' indexes are small: load them here, so that nothing is left to
  * allocate later. Many are loaded when each is first needed. */
 enum fg_status fgi_load_indexes(struct fg_dataset *dataset,
-                                   struct fg_error *err)
+                                struct fg_error *err)
 {
     enum fg_status status = FG_OK;
     struct fgi_extent extent;
@@ -144,8 +143,8 @@ static bool is_aligned(struct fg_loader *loader, struct fg_error *err,
     if (*status != FG_OK) {
         return false;
     }
-    *status = fgi_dataset_extent(pipeline->dataset, 0, 1, &shard_index,
-                                 &extent, err);
+    *status =
+        fgi_dataset_extent(pipeline->dataset, 0, 1, &shard_index, &extent, err);
     result = *status == FG_OK && extent.offset % file->offset_align == 0 &&
              pipeline->layout.fields[0].max_bytes % file->offset_align == 0;
     fgi_files_drop(&pipeline->files, 0);
@@ -154,8 +153,8 @@ static bool is_aligned(struct fg_loader *loader, struct fg_error *err,
 
 /* May reads go straight into slots? */
 enum fg_status fgi_choose_way(struct fg_loader *loader,
-                                 const struct fg_loader_config *config,
-                                 struct fg_error *err)
+                              const struct fg_loader_config *config,
+                              struct fg_error *err)
 {
     struct fgi_pipeline *pipeline = &loader->pipeline;
     const struct fg_dataset *dataset = pipeline->dataset;
@@ -172,8 +171,8 @@ enum fg_status fgi_choose_way(struct fg_loader *loader,
 }
 
 uint32_t fgi_choose_slots(const struct fg_loader *loader,
-                             const struct fg_loader_config *config,
-                             uint64_t ahead_bytes)
+                          const struct fg_loader_config *config,
+                          uint64_t ahead_bytes)
 {
     const struct fgi_pipeline *pipeline = &loader->pipeline;
     uint64_t bytes = pipeline->is_in_place ? ahead_bytes : STAGED_SLOTS_BYTES;
@@ -190,8 +189,8 @@ uint32_t fgi_choose_slots(const struct fg_loader *loader,
 
 /* Reads a budget can hold: extents may be much smaller than read_bytes. */
 uint32_t fgi_choose_depth(const struct fg_loader *loader,
-                             const struct fg_loader_config *config,
-                             uint64_t budget_bytes)
+                          const struct fg_loader_config *config,
+                          uint64_t budget_bytes)
 {
     const struct fg_dataset *dataset = loader->pipeline.dataset;
     uint64_t extent = config->read_bytes;

@@ -95,8 +95,7 @@ static enum fg_status check_ranges(const struct fg_loader_config *config,
             ranges[i].value > ranges[i].high) {
             return fgi_fail(err, FG_ERR_ARGUMENT,
                             "config: %s: got %llu, wanted %llu to %llu",
-                            ranges[i].name,
-                            (unsigned long long)ranges[i].value,
+                            ranges[i].name, (unsigned long long)ranges[i].value,
                             (unsigned long long)ranges[i].low,
                             (unsigned long long)ranges[i].high);
         }
@@ -113,8 +112,7 @@ static enum fg_status check_rest(const struct fg_loader_config *config,
         return fgi_fail(err, FG_ERR_ARGUMENT, "config: dataset: got none");
     }
     if (config->numa_node < FG_NODE_AUTO ||
-        (config->numa_node >= 0 &&
-         !fgi_numa_node_exists(config->numa_node))) {
+        (config->numa_node >= 0 && !fgi_numa_node_exists(config->numa_node))) {
         return fgi_fail(err, FG_ERR_ARGUMENT,
                         "config: numa_node: got %d, which this machine does "
                         "not have",
@@ -157,8 +155,8 @@ static void fill_defaults(struct fg_loader_config *config)
 }
 
 enum fg_status fgi_loader_config_check(const struct fg_loader_config *config,
-                                struct fg_loader_config *checked,
-                                struct fg_error *err)
+                                       struct fg_loader_config *checked,
+                                       struct fg_error *err)
 {
     enum fg_status status = copy_known(config, checked, err);
 

@@ -48,8 +48,8 @@ static enum fg_status open_parts(struct fg_loader *loader,
 
 static enum fg_status check_memory(uint64_t total, struct fg_error *err)
 {
-    uint64_t machine = (uint64_t)sysconf(_SC_PHYS_PAGES) *
-                       (uint64_t)sysconf(_SC_PAGESIZE);
+    uint64_t machine =
+        (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
 
     if (total <= machine / 10 * 9) {
         return FG_OK;
@@ -75,8 +75,8 @@ static enum fg_status map_memory(struct fg_loader *loader,
         status = fgi_block_map(&pipeline->slots, slots, loader->node, err);
     }
     if (status == FG_OK && sizes->stage_bytes > 0) {
-        status = fgi_block_map(&loader->stage, sizes->stage_bytes,
-                               loader->node, err);
+        status = fgi_block_map(&loader->stage, sizes->stage_bytes, loader->node,
+                               err);
     }
     if (status == FG_OK && sizes->raw_bytes > 0) {
         status =
@@ -84,8 +84,7 @@ static enum fg_status map_memory(struct fg_loader *loader,
     }
     if (status == FG_OK) {
         loader->placement.home_node = loader->node;
-        loader->placement.page_bytes =
-            fgi_page_bytes(pipeline->slots.pages);
+        loader->placement.page_bytes = fgi_page_bytes(pipeline->slots.pages);
         loader->placement.page_kind = fgi_pages_name(pipeline->slots.pages);
         fgi_numa_verify(pipeline->slots.base, pipeline->slots.bytes,
                         &loader->placement);
@@ -96,8 +95,8 @@ static enum fg_status map_memory(struct fg_loader *loader,
 static enum fg_status make_tickets(struct fgi_pipeline *pipeline,
                                    struct fg_error *err)
 {
-    uint64_t count = fgi_round_up_power(
-        (uint64_t)pipeline->slot_count + FGI_DEVICE_SLOTS + 1);
+    uint64_t count = fgi_round_up_power((uint64_t)pipeline->slot_count +
+                                        FGI_DEVICE_SLOTS + 1);
     uint32_t batch_size = pipeline->layout.batch_size;
 
     pipeline->tickets = fgi_alloc(count, sizeof(*pipeline->tickets));
@@ -118,8 +117,8 @@ static enum fg_status make_tickets(struct fgi_pipeline *pipeline,
         ticket->sample_indices = fgi_alloc(batch_size, sizeof(uint64_t));
         ticket->sample_lengths = fgi_alloc(batch_size, sizeof(uint32_t));
         ticket->bad = fgi_alloc(batch_size, 1);
-        if (ticket->sample_indices == NULL ||
-            ticket->sample_lengths == NULL || ticket->bad == NULL) {
+        if (ticket->sample_indices == NULL || ticket->sample_lengths == NULL ||
+            ticket->bad == NULL) {
             return fgi_fail(err, FG_ERR_MEMORY, "loader: batch of %u samples",
                             batch_size);
         }
@@ -177,10 +176,10 @@ static enum fg_status start_threads(struct fg_loader *loader,
     reader->pipeline = pipeline;
     reader->engine_name = config->io;
     reader->regions[0] = (struct fgi_region){
-        .base = pipeline->is_in_place ? pipeline->slots.base
-                                      : loader->stage.base,
-        .bytes = pipeline->is_in_place ? pipeline->slots.bytes
-                                       : loader->stage.bytes,
+        .base =
+            pipeline->is_in_place ? pipeline->slots.base : loader->stage.base,
+        .bytes =
+            pipeline->is_in_place ? pipeline->slots.bytes : loader->stage.bytes,
     };
     reader->engine_config = (struct fgi_engine_config){
         .depth = fgi_choose_depth(loader, config, reader->depth.max_bytes),
@@ -253,9 +252,9 @@ enum fg_status fgi_loader_init(struct fg_loader *loader,
     if (status != FG_OK) {
         return status;
     }
-    ahead_bytes = 2 * (loader->config.inflight_bytes != 0
-                           ? loader->config.inflight_bytes
-                           : FGI_DEPTH_MAX_BYTES);
+    ahead_bytes =
+        2 * (loader->config.inflight_bytes != 0 ? loader->config.inflight_bytes
+                                                : FGI_DEPTH_MAX_BYTES);
     pipeline->slot_count = fgi_choose_slots(loader, config, ahead_bytes);
     if (!pipeline->is_in_place) {
         fgi_plan_measure(pipeline->dataset, &pipeline->schedule,

@@ -40,16 +40,16 @@ struct fgi_order {
 struct fgi_order_epoch {
     const struct fgi_order *order; /* borrowed */
     uint64_t epoch;
-    uint64_t tail_place;           /* where the short block stands */
-    struct fgi_permute blocks;     /* of the full blocks */
+    uint64_t tail_place;       /* where the short block stands */
+    struct fgi_permute blocks; /* of the full blocks */
 };
 
 /* A window of positions [begin, end), and the blocks that fill it. */
 struct fgi_window {
-    uint64_t begin;        /* first position */
-    uint64_t end;          /* one past its last */
-    uint64_t first_place;  /* of its blocks in the epoch's sequence */
-    uint64_t place_count;  /* blocks */
+    uint64_t begin;         /* first position */
+    uint64_t end;           /* one past its last */
+    uint64_t first_place;   /* of its blocks in the epoch's sequence */
+    uint64_t place_count;   /* blocks */
     struct fgi_permute mix; /* of its positions; unused without shuffle */
 };
 

@@ -50,9 +50,9 @@ enum fgi_ticket_state {
 
 /* A batch on its way. */
 struct fgi_ticket {
-    _Atomic uint32_t state;      /* enum fgi_ticket_state */
-    uint32_t payload_parts;      /* gather tasks it was cut into */
-    uint64_t sequence;           /* which batch */
+    _Atomic uint32_t state; /* enum fgi_ticket_state */
+    uint32_t payload_parts; /* gather tasks it was cut into */
+    uint64_t sequence;      /* which batch */
     struct fgi_batch_place place;
     uint64_t first_window;       /* in the plan; unused in place */
     uint8_t *host;               /* its host slot */
@@ -60,12 +60,12 @@ struct fgi_ticket {
     _Atomic uint32_t parts_left; /* gather tasks, or reads in place */
     _Atomic uint32_t bad_count;  /* samples marked in `bad` */
     _Atomic uint64_t payload_bytes;
-    uint64_t *sample_indices;    /* [batch_size], global */
-    uint32_t *sample_lengths;    /* [batch_size], stored bytes */
-    uint8_t *bad;                /* [batch_size], 1: bad */
+    uint64_t *sample_indices; /* [batch_size], global */
+    uint32_t *sample_lengths; /* [batch_size], stored bytes */
+    uint8_t *bad;             /* [batch_size], 1: bad */
     struct fg_batch_times times;
-    _Atomic uint32_t has_error;  /* the first to set it writes `error` */
-    struct fg_error error;       /* when FAILED */
+    _Atomic uint32_t has_error; /* the first to set it writes `error` */
+    struct fg_error error;      /* when FAILED */
     struct fg_batch_field fields[FG_FIELDS_MAX]; /* as the consumer sees it */
 };
 
@@ -79,30 +79,30 @@ typedef _Atomic uint64_t fgi_turn;
 
 struct fgi_pipeline {
     /* Set before the threads start, constant after. */
-    struct fg_dataset *dataset;      /* borrowed */
-    struct fg_device *device;        /* borrowed */
+    struct fg_dataset *dataset; /* borrowed */
+    struct fg_device *device;   /* borrowed */
     struct fgi_schedule schedule;
     struct fgi_order order;
     struct fgi_layout layout;
-    bool is_in_place;                /* reads go straight into slots */
+    bool is_in_place; /* reads go straight into slots */
     enum fg_bad_sample on_bad_sample;
-    fg_decode_fn decode;             /* or NULL */
+    fg_decode_fn decode; /* or NULL */
     void *decode_context;
-    uint32_t slot_count;             /* host slots */
-    uint64_t ticket_mask;            /* ticket count - 1 */
-    uint64_t read_bytes;             /* most per read */
-    struct fgi_block slots;          /* host slots' memory */
-    struct fgi_ticket *tickets;      /* owned, ticket_mask + 1 */
-    fgi_turn *host_turns;            /* owned, slot_count */
-    struct fgi_engine *engine;       /* the reader's; wake by any */
+    uint32_t slot_count;        /* host slots */
+    uint64_t ticket_mask;       /* ticket count - 1 */
+    uint64_t read_bytes;        /* most per read */
+    struct fgi_block slots;     /* host slots' memory */
+    struct fgi_ticket *tickets; /* owned, ticket_mask + 1 */
+    fgi_turn *host_turns;       /* owned, slot_count */
+    struct fgi_engine *engine;  /* the reader's; wake by any */
 
     /* Shared while running. */
-    struct fgi_plan plan;            /* the reader's; workers look */
-    struct fgi_files files;          /* the reader's */
+    struct fgi_plan plan;   /* the reader's; workers look */
+    struct fgi_files files; /* the reader's */
     struct fgi_work work;
-    struct fgi_gate ready;           /* a ticket moved on, or the end */
-    _Atomic uint32_t wants;          /* FGI_WANT_ bits */
-    _Atomic uint32_t is_stopping;    /* close was called */
+    struct fgi_gate ready;        /* a ticket moved on, or the end */
+    _Atomic uint32_t wants;       /* FGI_WANT_ bits */
+    _Atomic uint32_t is_stopping; /* close was called */
     _Atomic uint32_t is_cancelled;
     _Atomic uint64_t bad_samples;
     _Atomic uint64_t read_count;
@@ -154,8 +154,7 @@ uint64_t fgi_pipeline_underfed_ns(const struct fgi_pipeline *pipeline,
                                   uint64_t now_ns);
 
 /* Cut a batch whose loads are ready into tasks and queue them. */
-void fgi_gather_start(struct fgi_pipeline *pipeline,
-                      struct fgi_ticket *ticket);
+void fgi_gather_start(struct fgi_pipeline *pipeline, struct fgi_ticket *ticket);
 
 /* Queue check and decode of a load. */
 void fgi_decode_start(struct fgi_pipeline *pipeline, struct fgi_load *load);

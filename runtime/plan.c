@@ -130,12 +130,11 @@ static bool place_load(struct fgi_plan *plan, struct fgi_load *load,
                        uint32_t align)
 {
     uint64_t begin = fgi_align_down(load->extent.offset, align);
-    uint64_t end = fgi_align_up(
-        load->extent.offset + load->extent.stored_bytes, align);
+    uint64_t end =
+        fgi_align_up(load->extent.offset + load->extent.stored_bytes, align);
     struct fgi_stage before = plan->stage;
 
-    load->buffer =
-        fgi_stage_take(&plan->stage, end - begin, &load->stage_mark);
+    load->buffer = fgi_stage_take(&plan->stage, end - begin, &load->stage_mark);
     if (load->buffer == NULL) {
         return false;
     }
@@ -143,8 +142,8 @@ static bool place_load(struct fgi_plan *plan, struct fgi_load *load,
     load->raw = load->stored;
     load->raw_mark = 0;
     if (load->extent.needs_decode && !load->is_in_slot) {
-        load->raw = fgi_stage_take(&plan->raw, load->extent.raw_bytes,
-                                   &load->raw_mark);
+        load->raw =
+            fgi_stage_take(&plan->raw, load->extent.raw_bytes, &load->raw_mark);
         if (load->raw == NULL) {
             plan->stage = before;
             return false;
@@ -172,8 +171,7 @@ static bool decodes_in_slot(const struct fgi_plan *plan,
 
 /* The next extent of the block in hand. */
 static enum fgi_plan_step next_load(struct fgi_plan *plan,
-                                    struct fgi_load **out,
-                                    struct fg_error *err)
+                                    struct fgi_load **out, struct fg_error *err)
 {
     const struct fgi_file *file;
     struct fgi_load *load;
@@ -182,8 +180,7 @@ static enum fgi_plan_step next_load(struct fgi_plan *plan,
     if (fgi_ring_is_full(&plan->load_ring)) {
         return FGI_PLAN_FULL;
     }
-    load = &plan->loads[fgi_ring_index(&plan->load_ring,
-                                       plan->load_ring.tail)];
+    load = &plan->loads[fgi_ring_index(&plan->load_ring, plan->load_ring.tail)];
     if (fgi_dataset_extent(plan->dataset, plan->sample_next,
                            plan->sample_end - plan->sample_next,
                            &load->shard_index, &load->extent, err) != FG_OK) {
@@ -196,8 +193,8 @@ static enum fgi_plan_step next_load(struct fgi_plan *plan,
         FG_OK) {
         return FGI_PLAN_ERROR;
     }
-    load->first = plan->dataset->first_samples[load->shard_index] +
-                  load->extent.first;
+    load->first =
+        plan->dataset->first_samples[load->shard_index] + load->extent.first;
     load->is_in_slot = decodes_in_slot(plan, load);
     if (!place_load(plan, load, file->offset_align)) {
         (void)fgi_files_release(plan->files, load->shard_index, NULL);
@@ -205,13 +202,12 @@ static enum fgi_plan_step next_load(struct fgi_plan *plan,
     }
     load->reads_pending = 0;
     load->is_submitted = false;
-    load->needs_work = !load->is_in_slot &&
-                       (load->extent.needs_decode ||
-                        (plan->verify && load->extent.has_checksum));
+    load->needs_work =
+        !load->is_in_slot && (load->extent.needs_decode ||
+                              (plan->verify && load->extent.has_checksum));
     load->read_ns = 0;
     load->error.status = FG_OK;
-    atomic_store_explicit(&load->state, FGI_LOAD_READING,
-                          memory_order_relaxed);
+    atomic_store_explicit(&load->state, FGI_LOAD_READING, memory_order_relaxed);
     fgi_ring_put(&plan->load_ring);
     past = load->first + load->extent.count;
     plan->sample_next = fgi_min(past, plan->sample_end);
@@ -258,9 +254,8 @@ static enum fgi_plan_step begin_batch(struct fgi_plan *plan)
 static void cross_window(struct fgi_plan *plan)
 {
     struct fgi_planned_window *newest = newest_window(plan);
-    struct fgi_planned_batch *batch =
-        &plan->batches[fgi_ring_index(&plan->batch_ring,
-                                      plan->batch_ring.tail)];
+    struct fgi_planned_batch *batch = &plan->batches[fgi_ring_index(
+        &plan->batch_ring, plan->batch_ring.tail)];
     uint64_t left = plan->place.count - plan->positions_done;
     uint64_t inside = newest->window.end - next_position(plan);
 
@@ -283,8 +278,8 @@ static bool window_is_complete(struct fgi_plan *plan)
     return plan->place_next == window->first_place + window->place_count;
 }
 
-enum fgi_plan_step fgi_plan_next(struct fgi_plan *plan,
-                                 struct fgi_load **load, struct fg_error *err)
+enum fgi_plan_step fgi_plan_next(struct fgi_plan *plan, struct fgi_load **load,
+                                 struct fg_error *err)
 {
     for (;;) {
         if (!plan->in_batch) {
@@ -320,8 +315,7 @@ static void drop_window(struct fgi_plan *plan)
     uint64_t stage_mark = 0;
 
     while (plan->load_ring.head < oldest->loads_end) {
-        struct fgi_load *load =
-            &plan->loads[fgi_ring_take(&plan->load_ring)];
+        struct fgi_load *load = &plan->loads[fgi_ring_take(&plan->load_ring)];
 
         stage_mark = load->stage_mark;
         raw_mark = load->raw_mark != 0 ? load->raw_mark : raw_mark;
@@ -375,8 +369,8 @@ static uint64_t loads_per_window(const struct fg_dataset *dataset,
         uint64_t samples = dataset->shards[i].sample_count;
 
         smallest = fgi_min(smallest, samples);
-        is_aligned = is_aligned &&
-                     (samples % block_samples == 0 || i + 1 == shards);
+        is_aligned =
+            is_aligned && (samples % block_samples == 0 || i + 1 == shards);
     }
     if (!has_blocks(dataset)) {
         ends = is_aligned ? 0 : blocks * (1 + block_samples / smallest);
@@ -399,7 +393,8 @@ void fgi_plan_measure(const struct fg_dataset *dataset,
     uint64_t window_samples = order->block_samples * order->window_blocks;
     uint64_t windows =
         fgi_min(fgi_ceil_div(schedule->batch_size, window_samples),
-                order->window_count) + 1;
+                order->window_count) +
+        1;
     uint64_t stored_max = 0;
     uint64_t raw_max = 0;
     bool has_codec = strcmp(dataset->info.codec, "none") != 0;
@@ -409,8 +404,8 @@ void fgi_plan_measure(const struct fg_dataset *dataset,
     for (uint64_t i = 0; i < dataset->info.shard_count; i++) {
         const struct fgi_shard *shard = &dataset->shards[i];
 
-        stored_max = fgi_max(stored_max, fgi_max(shard->extent_bytes_max,
-                                                 shard->linear_stride));
+        stored_max = fgi_max(
+            stored_max, fgi_max(shard->extent_bytes_max, shard->linear_stride));
         raw_max = fgi_max(raw_max, shard->raw_bytes_max);
     }
     stored = has_blocks(dataset) ? per_window * stored_max
@@ -419,18 +414,17 @@ void fgi_plan_measure(const struct fg_dataset *dataset,
     raw = per_window * fgi_align_up(raw_max, FGI_STAGE_ALIGN);
     /* The windows a batch can touch, what is read ahead of them, and what a
      * ring leaves unused at its end. */
-    sizes->stage_bytes = fgi_align_up(
-        windows * stored + ahead_bytes + stored_max + 3 * FGI_STAGE_ALIGN,
-        FGI_MIB(2));
-    sizes->raw_bytes = !has_codec
-                           ? 0
-                           : fgi_align_up(windows * raw + ahead_bytes +
-                                              raw_max + FGI_STAGE_ALIGN,
-                                          FGI_MIB(2));
+    sizes->stage_bytes = fgi_align_up(windows * stored + ahead_bytes +
+                                          stored_max + 3 * FGI_STAGE_ALIGN,
+                                      FGI_MIB(2));
+    sizes->raw_bytes = !has_codec ? 0
+                                  : fgi_align_up(windows * raw + ahead_bytes +
+                                                     raw_max + FGI_STAGE_ALIGN,
+                                                 FGI_MIB(2));
     sizes->windows = fgi_round_up_power(fgi_max(2 * windows + 2, 1024));
     sizes->runs = fgi_round_up_power(
         fgi_max((windows + 2) * order->window_blocks, sizes->windows));
-    sizes->loads = fgi_round_up_power(
-        fgi_max((windows + 2) * per_window, 2048));
+    sizes->loads =
+        fgi_round_up_power(fgi_max((windows + 2) * per_window, 2048));
     sizes->batches = 4096;
 }

@@ -39,7 +39,7 @@ enum fgi_load_state {
 
 /* An extent on its way into memory. */
 struct fgi_load {
-    uint64_t first;           /* first sample, global */
+    uint64_t first; /* first sample, global */
     uint64_t shard_index;
     struct fgi_extent extent; /* its place in the shard */
     uint8_t *buffer;          /* staging: aligned start of the read */
@@ -90,43 +90,43 @@ enum fgi_plan_step {
 
 /* Sizes a plan needs, computed before memory is taken. */
 struct fgi_plan_sizes {
-    uint64_t stage_bytes;      /* staging ring of stored bytes */
-    uint64_t raw_bytes;        /* ring of decoded bytes; 0: none needed */
-    uint64_t loads;            /* ring capacities, powers of two */
+    uint64_t stage_bytes; /* staging ring of stored bytes */
+    uint64_t raw_bytes;   /* ring of decoded bytes; 0: none needed */
+    uint64_t loads;       /* ring capacities, powers of two */
     uint64_t runs;
     uint64_t windows;
     uint64_t batches;
 };
 
 struct fgi_plan {
-    struct fg_dataset *dataset;           /* borrowed */
-    const struct fgi_schedule *schedule;  /* borrowed */
-    const struct fgi_order *order;        /* borrowed */
-    struct fgi_files *files;              /* borrowed */
-    bool verify;                          /* check extents that can be */
-    bool may_decode_in_slot;              /* stored order, one fixed field */
-    struct fgi_order_epoch epoch;         /* of the batch being planned */
-    bool has_epoch;                       /* `epoch` is set */
+    struct fg_dataset *dataset;          /* borrowed */
+    const struct fgi_schedule *schedule; /* borrowed */
+    const struct fgi_order *order;       /* borrowed */
+    struct fgi_files *files;             /* borrowed */
+    bool verify;                         /* check extents that can be */
+    bool may_decode_in_slot;             /* stored order, one fixed field */
+    struct fgi_order_epoch epoch;        /* of the batch being planned */
+    bool has_epoch;                      /* `epoch` is set */
     struct fgi_ring load_ring;
     struct fgi_ring run_ring;
     struct fgi_ring window_ring;
     struct fgi_ring batch_ring;
-    struct fgi_load *loads;               /* owned */
-    struct fgi_run *runs;                 /* owned */
-    struct fgi_planned_window *windows;   /* owned */
-    struct fgi_planned_batch *batches;    /* owned */
-    struct fgi_stage stage;               /* stored bytes */
-    struct fgi_stage raw;                 /* decoded bytes */
+    struct fgi_load *loads;             /* owned */
+    struct fgi_run *runs;               /* owned */
+    struct fgi_planned_window *windows; /* owned */
+    struct fgi_planned_batch *batches;  /* owned */
+    struct fgi_stage stage;             /* stored bytes */
+    struct fgi_stage raw;               /* decoded bytes */
 
     /* Cursor: the batch being planned, from coarse to fine. */
-    uint64_t next_batch;      /* its number */
+    uint64_t next_batch; /* its number */
     struct fgi_batch_place place;
-    uint64_t positions_done;  /* of place.count */
-    bool in_batch;            /* place is set */
-    bool in_window;           /* the newest window is not complete */
-    uint64_t place_next;      /* next block of that window */
-    uint64_t sample_next;     /* next sample of the block in hand */
-    uint64_t sample_end;      /* one past its last; == next: no block */
+    uint64_t positions_done; /* of place.count */
+    bool in_batch;           /* place is set */
+    bool in_window;          /* the newest window is not complete */
+    uint64_t place_next;     /* next block of that window */
+    uint64_t sample_next;    /* next sample of the block in hand */
+    uint64_t sample_end;     /* one past its last; == next: no block */
 };
 
 /* What a plan for this order, schedule and dataset needs. */
@@ -143,8 +143,8 @@ enum fg_status fgi_plan_init(struct fgi_plan *plan,
 void fgi_plan_fini(struct fgi_plan *plan);
 
 /* Take the next step. On FGI_PLAN_LOAD *load is filled but for its reads. */
-enum fgi_plan_step fgi_plan_next(struct fgi_plan *plan,
-                                 struct fgi_load **load, struct fg_error *err);
+enum fgi_plan_step fgi_plan_next(struct fgi_plan *plan, struct fgi_load **load,
+                                 struct fg_error *err);
 
 /* All batches before `batches_done` are assembled: free what only they needed.
  * Returns whether there was any. */

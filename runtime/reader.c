@@ -165,11 +165,10 @@ static void deliver_failure(struct fgi_reader *reader)
 static void note_underfed(struct fgi_reader *reader)
 {
     struct fgi_pipeline *pipeline = reader->pipeline;
-    uint64_t since = atomic_load_explicit(&pipeline->underfed_since,
-                                          memory_order_relaxed);
-    bool is_underfed =
-        !reader->is_planned &&
-        reader->inflight_bytes < reader->depth.budget_bytes / 2;
+    uint64_t since =
+        atomic_load_explicit(&pipeline->underfed_since, memory_order_relaxed);
+    bool is_underfed = !reader->is_planned &&
+                       reader->inflight_bytes < reader->depth.budget_bytes / 2;
 
     if (is_underfed == (since != 0)) {
         return;
@@ -224,8 +223,7 @@ static void loop(struct fgi_reader *reader)
 
     while (!atomic_load(&pipeline->is_stopping)) {
         atomic_store_explicit(&pipeline->inflight_budget,
-                              reader->depth.budget_bytes,
-                              memory_order_relaxed);
+                              reader->depth.budget_bytes, memory_order_relaxed);
         if (run_once(reader) && reader->inflight_count == 0) {
             continue;
         }
@@ -281,8 +279,7 @@ static void reader_main(void *context)
     }
 }
 
-enum fg_status fgi_reader_start(struct fgi_reader *reader,
-                                struct fg_error *err)
+enum fg_status fgi_reader_start(struct fgi_reader *reader, struct fg_error *err)
 {
     struct fgi_pipeline *pipeline = reader->pipeline;
     uint32_t depth = reader->engine_config.depth;
@@ -297,9 +294,9 @@ enum fg_status fgi_reader_start(struct fgi_reader *reader,
         reader->ops[i].next = reader->free_ops;
         reader->free_ops = &reader->ops[i];
     }
-    status = fgi_thread_start(&reader->thread, "fg-read",
-                              reader->engine_config.node, reader_main, reader,
-                              err);
+    status =
+        fgi_thread_start(&reader->thread, "fg-read", reader->engine_config.node,
+                         reader_main, reader, err);
     if (status != FG_OK) {
         return status;
     }

@@ -19,10 +19,10 @@
 
 /* One read and whose it is. */
 struct fgi_read_op {
-    struct fgi_read read;       /* the engine's while in flight */
-    struct fgi_read_op *next;   /* in the free list */
-    struct fgi_load *load;      /* staged: its load */
-    struct fgi_ticket *ticket;  /* in place: its batch */
+    struct fgi_read read;      /* the engine's while in flight */
+    struct fgi_read_op *next;  /* in the free list */
+    struct fgi_load *load;     /* staged: its load */
+    struct fgi_ticket *ticket; /* in place: its batch */
     uint64_t shard_index;
 };
 
@@ -30,45 +30,45 @@ struct fgi_read_op {
 struct fgi_piece {
     const struct fgi_file *file; /* NULL: no piece in hand */
     uint64_t shard_index;
-    uint64_t at;                 /* next byte to read, aligned */
-    uint64_t end;                /* one past the last, aligned */
-    uint64_t wanted_end;         /* one past the last byte that must come */
-    uint8_t *buffer;             /* where byte `at` goes */
-    struct fgi_load *load;       /* staged */
-    struct fgi_ticket *ticket;   /* in place */
+    uint64_t at;               /* next byte to read, aligned */
+    uint64_t end;              /* one past the last, aligned */
+    uint64_t wanted_end;       /* one past the last byte that must come */
+    uint8_t *buffer;           /* where byte `at` goes */
+    struct fgi_load *load;     /* staged */
+    struct fgi_ticket *ticket; /* in place */
 };
 
 struct fgi_reader {
     struct fgi_pipeline *pipeline;
     struct fgi_thread thread;
-    const char *engine_name;       /* asked for */
+    const char *engine_name; /* asked for */
     struct fgi_engine_config engine_config;
-    struct fgi_region regions[2];  /* slots or staging */
-    char engine_note[128];         /* why this engine */
-    struct fgi_read_op *ops;       /* owned, engine_config.depth */
+    struct fgi_region regions[2]; /* slots or staging */
+    char engine_note[128];        /* why this engine */
+    struct fgi_read_op *ops;      /* owned, engine_config.depth */
     struct fgi_read_op *free_ops;
-    struct fgi_read **done;        /* owned, engine_config.depth */
+    struct fgi_read **done; /* owned, engine_config.depth */
     struct fgi_piece piece;
     struct fgi_depth depth;
     uint64_t inflight_bytes;
     uint64_t inflight_count;
-    bool was_limited;              /* reads wanted beyond the budget */
-    bool is_blocked;               /* planning waits for memory */
-    bool is_planned;               /* nothing is left to plan */
-    uint64_t frontier;             /* loads before it are ready or bad */
-    uint64_t next_dispatch;        /* next batch to hand on */
-    uint64_t next_release;         /* batches before it are assembled */
-    uint64_t ready_ns;             /* latest read_ns before the frontier */
-    uint64_t ready_underfed_ns;    /* running total at that time */
-    struct fgi_ticket *filling;    /* in place: batch being cut, or NULL */
-    uint32_t samples_done;         /* of `filling` */
-    uint32_t wants;                /* bits of this round */
-    struct fg_error error;         /* when a plan or start fails */
-    enum fg_status plan_status;    /* not FG_OK: a failure to deliver yet */
-    enum fg_status start_status;   /* of the engine's making */
-    _Atomic uint32_t is_started;   /* start_status may be read */
-    _Atomic uint32_t is_idle;      /* the loop has ended */
-    _Atomic uint32_t may_end;      /* nobody kicks the engine any more */
+    bool was_limited;            /* reads wanted beyond the budget */
+    bool is_blocked;             /* planning waits for memory */
+    bool is_planned;             /* nothing is left to plan */
+    uint64_t frontier;           /* loads before it are ready or bad */
+    uint64_t next_dispatch;      /* next batch to hand on */
+    uint64_t next_release;       /* batches before it are assembled */
+    uint64_t ready_ns;           /* latest read_ns before the frontier */
+    uint64_t ready_underfed_ns;  /* running total at that time */
+    struct fgi_ticket *filling;  /* in place: batch being cut, or NULL */
+    uint32_t samples_done;       /* of `filling` */
+    uint32_t wants;              /* bits of this round */
+    struct fg_error error;       /* when a plan or start fails */
+    enum fg_status plan_status;  /* not FG_OK: a failure to deliver yet */
+    enum fg_status start_status; /* of the engine's making */
+    _Atomic uint32_t is_started; /* start_status may be read */
+    _Atomic uint32_t is_idle;    /* the loop has ended */
+    _Atomic uint32_t may_end;    /* nobody kicks the engine any more */
 };
 
 /* Start the thread and wait until it has its engine. */

@@ -88,8 +88,7 @@ enum fg_status fgi_schedule_init(struct fgi_schedule *schedule,
     assert(sample_count >= 1);
     schedule->sample_count = sample_count;
     schedule->batch_size = config->batch_size;
-    schedule->global_batch =
-        (uint64_t)config->batch_size * config->world_size;
+    schedule->global_batch = (uint64_t)config->batch_size * config->world_size;
     schedule->rank_offset = (uint64_t)config->rank * config->batch_size;
     schedule->remainder = config->remainder;
     status = check_fill(schedule, err);
@@ -146,8 +145,8 @@ uint64_t fgi_schedule_last_before(const struct fgi_schedule *schedule,
     if (epoch == schedule->start_epoch) {
         base = schedule->start_position;
     } else {
-        before = schedule->first_steps + (epoch - schedule->start_epoch - 1) *
-                                             schedule->epoch_steps;
+        before = schedule->first_steps +
+                 (epoch - schedule->start_epoch - 1) * schedule->epoch_steps;
         steps = schedule->epoch_steps;
     }
     step = end <= base ? 0 : (end - 1 - base) / schedule->global_batch;
@@ -159,8 +158,7 @@ void fgi_schedule_after(const struct fgi_schedule *schedule, uint64_t batches,
 {
     *epoch = schedule->start_epoch;
     if (batches < schedule->first_steps) {
-        *position =
-            schedule->start_position + batches * schedule->global_batch;
+        *position = schedule->start_position + batches * schedule->global_batch;
         return;
     }
     batches -= schedule->first_steps;

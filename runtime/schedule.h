@@ -15,10 +15,10 @@
 #include <feedgpu/loader.h>
 
 struct fgi_schedule {
-    uint64_t sample_count;   /* of the dataset */
-    uint64_t batch_size;     /* of this rank */
-    uint64_t global_batch;   /* of all ranks */
-    uint64_t rank_offset;    /* rank x batch_size */
+    uint64_t sample_count; /* of the dataset */
+    uint64_t batch_size;   /* of this rank */
+    uint64_t global_batch; /* of all ranks */
+    uint64_t rank_offset;  /* rank x batch_size */
     enum fg_remainder remainder;
     uint64_t start_epoch;    /* epoch of batch 0 */
     uint64_t start_position; /* position of batch 0, rank 0, in that epoch */

@@ -63,8 +63,7 @@ static void finish_load(struct fgi_reader *reader, struct fgi_load *load)
     struct fg_error err;
 
     load->underfed_ns = fgi_pipeline_underfed_ns(pipeline, load->read_ns);
-    if (fgi_files_release(&pipeline->files, load->shard_index, &err) !=
-        FG_OK) {
+    if (fgi_files_release(&pipeline->files, load->shard_index, &err) != FG_OK) {
         load->error = err;
         atomic_store(&load->state, FGI_LOAD_BAD);
     } else if (load->error.status != FG_OK) {
@@ -147,9 +146,8 @@ static bool dispatch(struct fgi_reader *reader)
     uint64_t before = reader->next_dispatch;
 
     while (!fgi_ring_is_empty(&plan->batch_ring)) {
-        const struct fgi_planned_batch *planned =
-            &plan->batches[fgi_ring_index(&plan->batch_ring,
-                                          plan->batch_ring.head)];
+        const struct fgi_planned_batch *planned = &plan->batches[fgi_ring_index(
+            &plan->batch_ring, plan->batch_ring.head)];
 
         if (planned->loads_end > reader->frontier) {
             return reader->next_dispatch != before;
@@ -191,4 +189,3 @@ bool fgi_staged_release(struct fgi_reader *reader)
     return reader->next_release != before &&
            fgi_plan_release(&reader->pipeline->plan, reader->next_release);
 }
-

@@ -31,8 +31,9 @@ bool fgi_ticket_is_free(const struct fgi_pipeline *pipeline, uint64_t sequence)
     const struct fgi_ticket *ticket = fgi_pipeline_ticket(pipeline, sequence);
 
     return fgi_ticket_state(ticket) == FGI_TICKET_FREE &&
-           atomic_load(&pipeline->host_turns[sequence % pipeline->slot_count])
-               == sequence;
+           atomic_load(
+               &pipeline->host_turns[sequence % pipeline->slot_count]) ==
+               sequence;
 }
 
 struct fgi_ticket *fgi_ticket_begin(struct fgi_pipeline *pipeline,
@@ -152,8 +153,7 @@ static uint64_t count_payload(const struct fgi_ticket *ticket)
     return bytes;
 }
 
-void fgi_ticket_finish(struct fgi_pipeline *pipeline,
-                       struct fgi_ticket *ticket)
+void fgi_ticket_finish(struct fgi_pipeline *pipeline, struct fgi_ticket *ticket)
 {
     bool has_failed = atomic_load(&ticket->has_error) != 0;
     uint32_t bad = atomic_load(&ticket->bad_count);
@@ -167,8 +167,7 @@ void fgi_ticket_finish(struct fgi_pipeline *pipeline,
         }
         atomic_store(&ticket->payload_bytes, count_payload(ticket));
     }
-    ticket->times.assembled_ns =
-        fgi_max(fgi_now_ns(), ticket->times.read_ns);
+    ticket->times.assembled_ns = fgi_max(fgi_now_ns(), ticket->times.read_ns);
     ticket->times.copied_ns = ticket->times.assembled_ns;
     fgi_ticket_move(ticket,
                     has_failed ? FGI_TICKET_FAILED : FGI_TICKET_ASSEMBLED);

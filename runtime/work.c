@@ -58,8 +58,8 @@ static enum fg_status start(struct fgi_work *work, int node,
         if (worker->scratch == NULL) {
             return fgi_fail(err, FG_ERR_MEMORY, "worker %u: decoder", i);
         }
-        status = fgi_thread_start(&worker->thread, "fg-work", node,
-                                  worker_main, worker, err);
+        status = fgi_thread_start(&worker->thread, "fg-work", node, worker_main,
+                                  worker, err);
         if (status != FG_OK) {
             return status;
         }

@@ -41,10 +41,10 @@ struct fgi_worker {
 
 struct fgi_work {
     pthread_mutex_t mutex;
-    pthread_cond_t ready;       /* a task was queued, or stopping */
-    struct fgi_ring rings[FGI_TASK_QUEUES];   /* over tasks */
-    struct fgi_task *tasks[FGI_TASK_QUEUES];  /* owned */
-    struct fgi_worker *workers; /* owned, thread_count entries */
+    pthread_cond_t ready;                   /* a task was queued, or stopping */
+    struct fgi_ring rings[FGI_TASK_QUEUES]; /* over tasks */
+    struct fgi_task *tasks[FGI_TASK_QUEUES]; /* owned */
+    struct fgi_worker *workers;              /* owned, thread_count entries */
     uint32_t thread_count;
     bool is_stopping;
 };

@@ -39,20 +39,20 @@ struct fg_batch_times {
  * are the loader's and valid until release. Slot addresses repeat.
  */
 struct fg_batch {
-    uint64_t epoch;              /* from 0 */
-    uint64_t step;               /* in the epoch, from 0 */
-    uint64_t sequence;           /* batches of this loader, from 0 */
-    uint32_t count;              /* samples in it, at most capacity */
-    uint32_t capacity;           /* batch_size */
-    uint32_t field_count;        /* entries of fields */
-    uint32_t slot_index;         /* which slot, for CUDA graphs */
+    uint64_t epoch;       /* from 0 */
+    uint64_t step;        /* in the epoch, from 0 */
+    uint64_t sequence;    /* batches of this loader, from 0 */
+    uint32_t count;       /* samples in it, at most capacity */
+    uint32_t capacity;    /* batch_size */
+    uint32_t field_count; /* entries of fields */
+    uint32_t slot_index;  /* which slot, for CUDA graphs */
     const struct fg_batch_field *fields;
     const uint64_t *sample_indices; /* host: global index of each sample */
     const uint32_t *sample_lengths; /* host: stored bytes of each sample */
-    void *data;                  /* device address of the slot */
-    const void *host_data;       /* host slot, or NULL when already reused */
-    uint64_t bytes;              /* of the slot: one copy moves this much */
-    uint64_t payload_bytes;      /* of the samples, without padding */
+    void *data;                     /* device address of the slot */
+    const void *host_data;          /* host slot, or NULL when already reused */
+    uint64_t bytes;                 /* of the slot: one copy moves this much */
+    uint64_t payload_bytes;         /* of the samples, without padding */
     struct fg_batch_times times;
 };
 

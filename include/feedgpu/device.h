@@ -34,12 +34,12 @@ typedef void *fg_stream;
 #define FG_DEVICE_TIME_ONLY 1u
 
 struct fg_device_info {
-    const char *kind;       /* "cuda", "emulated" or "host"; static */
-    char name[64];          /* "NVIDIA H100 80GB HBM3", "h100", "host" */
-    char bus_id[16];        /* "0000:05:00.0", or "" */
-    int32_t numa_node;      /* home node, or -1 when unknown */
-    uint32_t reserved;      /* zero */
-    uint64_t memory_bytes;  /* of the device; 0 when it has none of its own */
+    const char *kind;        /* "cuda", "emulated" or "host"; static */
+    char name[64];           /* "NVIDIA H100 80GB HBM3", "h100", "host" */
+    char bus_id[16];         /* "0000:05:00.0", or "" */
+    int32_t numa_node;       /* home node, or -1 when unknown */
+    uint32_t reserved;       /* zero */
+    uint64_t memory_bytes;   /* of the device; 0 when it has none of its own */
     double copy_bytes_per_s; /* emulated: HtoD rate; 0: not known */
 };
 

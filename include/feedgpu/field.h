@@ -37,8 +37,9 @@ enum fg_dtype { FG_DTYPE_MAP(FG_DTYPE_ENUM) };
 #define FG_FIELDS_MAX 16
 
 /* Flag bits of a field. */
-#define FG_FIELD_VARIABLE 1u /* the byte length differs from sample to sample  \
-                              */
+#define FG_FIELD_VARIABLE                                                      \
+    1u /* the byte length differs from sample to sample                        \
+        */
 
 /*
  * One field. A fixed field's shape is exact and max_bytes is its size. A

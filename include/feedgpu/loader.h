@@ -91,37 +91,37 @@ struct fg_loader_state {
  * log_context. Zero in a size means "choose for me".
  */
 struct fg_loader_config {
-    uint32_t struct_size;      /* sizeof(struct fg_loader_config) */
-    uint32_t flags;            /* FG_LOADER_... bits */
-    const char *dataset;       /* file, directory, glob or @list */
+    uint32_t struct_size; /* sizeof(struct fg_loader_config) */
+    uint32_t flags;       /* FG_LOADER_... bits */
+    const char *dataset;  /* file, directory, glob or @list */
     struct fg_dataset_config dataset_config;
-    const char *device;        /* "auto", "cuda:N", "emulated[:P]", "host" */
+    const char *device;           /* "auto", "cuda:N", "emulated[:P]", "host" */
     struct fg_device *use_device; /* instead: an open one, borrowed */
-    uint32_t batch_size;       /* samples per batch and rank, default 256 */
-    uint32_t rank;             /* of this process, below world_size */
-    uint32_t world_size;       /* ranks, default 1 */
-    enum fg_shuffle shuffle;   /* default FG_SHUFFLE_NONE */
-    uint64_t seed;             /* of the shuffle */
-    uint64_t epochs;           /* 0: endless; default 1 */
-    uint64_t steps;            /* stop after so many batches; 0: no limit */
-    uint64_t window_bytes;     /* block shuffle mixes over this; 128 MiB */
+    uint32_t batch_size;          /* samples per batch and rank, default 256 */
+    uint32_t rank;                /* of this process, below world_size */
+    uint32_t world_size;          /* ranks, default 1 */
+    enum fg_shuffle shuffle;      /* default FG_SHUFFLE_NONE */
+    uint64_t seed;                /* of the shuffle */
+    uint64_t epochs;              /* 0: endless; default 1 */
+    uint64_t steps;               /* stop after so many batches; 0: no limit */
+    uint64_t window_bytes;        /* block shuffle mixes over this; 128 MiB */
     enum fg_remainder remainder;
     enum fg_bad_sample on_bad_sample;
-    enum fg_choice direct;     /* O_DIRECT; auto: not when cached */
-    enum fg_choice verify;     /* block checksums; auto: on */
-    const char *io;            /* "auto", "uring", "pread", "null" */
-    uint64_t read_bytes;       /* one read; default 1 MiB */
-    uint64_t inflight_bytes;   /* reads in flight; 0: adapted from 16 MiB */
-    uint32_t slots;            /* host slots */
-    uint32_t threads;          /* decode and assembly threads */
-    int32_t numa_node;         /* FG_NODE_AUTO, FG_NODE_NONE or a node */
-    uint32_t reserved;         /* zero */
+    enum fg_choice direct;   /* O_DIRECT; auto: not when cached */
+    enum fg_choice verify;   /* block checksums; auto: on */
+    const char *io;          /* "auto", "uring", "pread", "null" */
+    uint64_t read_bytes;     /* one read; default 1 MiB */
+    uint64_t inflight_bytes; /* reads in flight; 0: adapted from 16 MiB */
+    uint32_t slots;          /* host slots */
+    uint32_t threads;        /* decode and assembly threads */
+    int32_t numa_node;       /* FG_NODE_AUTO, FG_NODE_NONE or a node */
+    uint32_t reserved;       /* zero */
     const struct fg_loader_state *state; /* resume here, or NULL */
-    fg_decode_fn decode;       /* or NULL: samples as stored */
-    void *decode_context;      /* passed to decode */
+    fg_decode_fn decode;                 /* or NULL: samples as stored */
+    void *decode_context;                /* passed to decode */
     const struct fg_field *decode_field; /* what decode makes (fixed) */
-    fg_log_fn log;             /* or NULL */
-    void *log_context;         /* passed to log */
+    fg_log_fn log;                       /* or NULL */
+    void *log_context;                   /* passed to log */
 };
 
 /* Fill a config with defaults. Threads: any. */

@@ -69,25 +69,25 @@ struct fg_placement {
 
 /* A snapshot of a loader's counters. Sums from its opening on. */
 struct fg_loader_stats {
-    uint64_t batches;           /* acquired */
-    uint64_t samples;           /* in them */
-    uint64_t payload_bytes;     /* in them */
-    uint64_t read_bytes;        /* asked of storage */
-    uint64_t reads;             /* requests */
-    uint64_t read_retries;      /* EAGAIN, EINTR, short */
-    uint64_t bad_samples;       /* skipped or substituted */
-    uint64_t wait_ns;           /* in acquire, blocked on the CPU */
-    uint64_t first_batch_ns;    /* from open to the first acquire's return */
-    uint64_t underfed_ns;       /* reads wanted, too few in flight */
-    uint64_t inflight_bytes;    /* budget now */
+    uint64_t batches;             /* acquired */
+    uint64_t samples;             /* in them */
+    uint64_t payload_bytes;       /* in them */
+    uint64_t read_bytes;          /* asked of storage */
+    uint64_t reads;               /* requests */
+    uint64_t read_retries;        /* EAGAIN, EINTR, short */
+    uint64_t bad_samples;         /* skipped or substituted */
+    uint64_t wait_ns;             /* in acquire, blocked on the CPU */
+    uint64_t first_batch_ns;      /* from open to the first acquire's return */
+    uint64_t underfed_ns;         /* reads wanted, too few in flight */
+    uint64_t inflight_bytes;      /* budget now */
     struct fg_labels wait_labels; /* wait_ns by cause */
     struct fg_placement placement;
-    const char *engine;         /* "uring", "pread", "null" */
-    const char *direct;         /* "on", "off", "mixed" */
-    const char *device;         /* "cuda", "emulated", "host" */
-    char engine_note[128];      /* why this engine; registered or not */
-    uint32_t slots;             /* host slots */
-    uint32_t threads;           /* decode and assembly threads */
+    const char *engine;    /* "uring", "pread", "null" */
+    const char *direct;    /* "on", "off", "mixed" */
+    const char *device;    /* "cuda", "emulated", "host" */
+    char engine_note[128]; /* why this engine; registered or not */
+    uint32_t slots;        /* host slots */
+    uint32_t threads;      /* decode and assembly threads */
 };
 
 #ifdef __cplusplus

@@ -73,8 +73,8 @@ int main(int argc, char **argv)
     copy_rounds(&to, &from, piece, from.bytes);
     start_ns = fgi_now_ns();
     start_cpu_ns = cpu_ns();
-    bytes = copy_rounds(&to, &from, piece,
-                        FGI_MIB(strtoull(argv[3], NULL, 10)));
+    bytes =
+        copy_rounds(&to, &from, piece, FGI_MIB(strtoull(argv[3], NULL, 10)));
     printf("{\"bytes_per_s\": %.0f, \"cpu_s_per_gb\": %.5f}\n",
            (double)bytes / (double)(fgi_now_ns() - start_ns) * 1e9,
            (double)(cpu_ns() - start_cpu_ns) / (double)bytes);

@@ -7,7 +7,7 @@
 
 #define FILE_BYTES (4 * 1024 * 1024 + 1699)
 #define READ_BYTES 32768
-#define DEPTH      32
+#define DEPTH 32
 
 struct engine_suite {
     const char *name;     /* for messages */
