@@ -252,9 +252,9 @@ enum fg_status fgi_loader_init(struct fg_loader *loader,
     if (status != FG_OK) {
         return status;
     }
-    ahead_bytes =
-        2 * (loader->config.inflight_bytes != 0 ? loader->config.inflight_bytes
-                                                : FGI_DEPTH_MAX_BYTES);
+    ahead_bytes = loader->config.inflight_bytes != 0
+                      ? loader->config.inflight_bytes
+                      : FGI_DEPTH_MAX_BYTES;
     pipeline->slot_count = fgi_choose_slots(loader, config, ahead_bytes);
     if (!pipeline->is_in_place) {
         fgi_plan_measure(pipeline->dataset, &pipeline->schedule,
