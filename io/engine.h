@@ -48,6 +48,8 @@ struct fgi_read {
     uint64_t offset;       /* in the file */
     void *buffer;          /* borrowed until the read is handed back */
     void *owner;           /* the caller's; not looked at */
+    bool is_spread;        /* no I/O, just copies: let several threads share
+                              them, if the engine would do them all in one */
 
     /* Filled by the engine. */
     int error;            /* 0, a positive errno, or FGI_READ_EOF */

@@ -7,9 +7,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "runtime/base/clock.h"
@@ -210,6 +212,13 @@ static int64_t mtime_ns(const struct stat *status)
            status->st_mtim.tv_nsec;
 }
 
+static bool is_on_tmpfs(int fd)
+{
+    struct statfs info;
+
+    return fstatfs(fd, &info) == 0 && info.f_type == TMPFS_MAGIC;
+}
+
 enum fg_status fgi_file_open(const char *path, enum fgi_direct direct,
                              struct fgi_file *file, struct fg_error *err)
 {
@@ -226,6 +235,7 @@ enum fg_status fgi_file_open(const char *path, enum fgi_direct direct,
     opened.device = info.st_dev;
     opened.inode = info.st_ino;
     opened.mtime_ns = mtime_ns(&info);
+    opened.is_tmpfs = is_on_tmpfs(opened.fd);
     status = choose_path(path, direct, &opened, err);
     if (status != FG_OK) {
         close(opened.fd);

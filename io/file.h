@@ -18,6 +18,8 @@ enum fgi_direct {
 struct fgi_file {
     int fd;                /* read-only, close-on-exec */
     bool is_direct;        /* opened with O_DIRECT */
+    bool is_tmpfs;         /* memory, in small pages: one thread's copies are
+                              slow, see fgi_read.is_spread */
     uint32_t offset_align; /* of offsets and lengths; 1 when buffered */
     uint32_t memory_align; /* of buffers; 1 when buffered */
     uint64_t size_bytes;   /* when it was opened */

@@ -107,6 +107,9 @@ static void prepare(struct io_uring_sqe *sqe, struct fgi_read *read)
         io_uring_prep_read(sqe, read->fd, rest.buffer, rest.bytes, rest.offset);
     }
     io_uring_sqe_set_data(sqe, read);
+    if (read->is_spread) {
+        io_uring_sqe_set_flags(sqe, IOSQE_ASYNC); /* to the kernel's workers */
+    }
 }
 
 static void arm_wake(struct uring *uring)

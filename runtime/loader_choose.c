@@ -18,6 +18,8 @@
  * copies out of the page cache is still in the L3 when the next core needs it.
  * Asking a few shards is enough to know. */
 #define CACHED_INFLIGHT_BYTES FGI_MIB(2)
+#define TMPFS_INFLIGHT_BYTES FGI_MIB(8) /* its copies are spread over threads  \
+                                         */
 #define CACHED_ASKED_MAX 16
 
 #define INDEXES_LOADED_MAX 256
@@ -85,6 +87,7 @@ enum fg_status fgi_choose_direct(struct fg_loader *loader, struct fg_error *err)
     struct fgi_files *files = &loader->pipeline.files;
     uint64_t shards = loader->pipeline.dataset->info.shard_count;
     uint64_t asked = fgi_min(shards, CACHED_ASKED_MAX);
+    bool is_tmpfs = false;
 
     if (files->direct != FGI_DIRECT_AUTO) {
         return FG_OK;
@@ -101,10 +104,12 @@ enum fg_status fgi_choose_direct(struct fg_loader *loader, struct fg_error *err)
         if (file->is_direct) {
             return FG_OK;
         }
+        is_tmpfs = file->is_tmpfs;
     }
     files->direct = FGI_DIRECT_OFF;
     if (loader->config.inflight_bytes == 0) {
-        loader->config.inflight_bytes = CACHED_INFLIGHT_BYTES;
+        loader->config.inflight_bytes =
+            is_tmpfs ? TMPFS_INFLIGHT_BYTES : CACHED_INFLIGHT_BYTES;
     }
     return FG_OK;
 }

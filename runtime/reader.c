@@ -54,6 +54,7 @@ static void submit_op(struct fgi_reader *reader, uint64_t bytes)
     op->read.offset = piece->at;
     op->read.buffer = piece->buffer;
     op->read.owner = op;
+    op->read.is_spread = piece->file->is_tmpfs && !piece->file->is_direct;
     if (op->load != NULL) {
         op->load->reads_pending++;
     } else {
