@@ -16,11 +16,10 @@
 
 /* Cached files have no latency to hide: with little in flight, what one core
  * copies out of the page cache is still in the L3 when the next core needs it.
- * Asking a few shards is enough to know. */
+ * tmpfs files are copied by several threads, so they get more to share. Asking
+ * a few shards is enough to know. */
 #define CACHED_INFLIGHT_BYTES FGI_MIB(2)
-#define TMPFS_INFLIGHT_BYTES                                                   \
-    FGI_MIB(8) /* its copies are spread over threads                           \
-                */
+#define TMPFS_INFLIGHT_BYTES FGI_MIB(8)
 #define CACHED_ASKED_MAX 16
 
 #define INDEXES_LOADED_MAX 256
