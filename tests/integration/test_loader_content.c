@@ -270,19 +270,19 @@ static void take_all(struct run *run)
 static void name_case(const struct source *source,
                       const struct fg_loader_config *config, uint64_t seed)
 {
-    snprintf(fixture_case, sizeof(fixture_case),
-             "seed %llu: %s batch %u shuffle %d remainder %d io %s threads %u "
-             "direct %d read %llu inflight %llu slots %u window %llu verify "
-             "%d rank %u/%u epochs %llu %s",
-             (unsigned long long)seed, source->path, config->batch_size,
-             (int)config->shuffle, (int)config->remainder, config->io,
-             config->threads, (int)config->direct,
-             (unsigned long long)config->read_bytes,
-             (unsigned long long)config->inflight_bytes, config->slots,
-             (unsigned long long)config->window_bytes, (int)config->verify,
-             config->rank, config->world_size,
-             (unsigned long long)config->epochs,
-             config->use_device != NULL ? "emulated" : "host");
+    snprintf(
+        fixture_case, sizeof(fixture_case),
+        "seed %llu: %.64s batch %u shuffle %d remainder %d io %.8s threads %u "
+        "direct %d read %llu inflight %llu slots %u window %llu verify "
+        "%d rank %u/%u epochs %llu %s",
+        (unsigned long long)seed, source->path, config->batch_size,
+        (int)config->shuffle, (int)config->remainder, config->io,
+        config->threads, (int)config->direct,
+        (unsigned long long)config->read_bytes,
+        (unsigned long long)config->inflight_bytes, config->slots,
+        (unsigned long long)config->window_bytes, (int)config->verify,
+        config->rank, config->world_size, (unsigned long long)config->epochs,
+        config->use_device != NULL ? "emulated" : "host");
 }
 
 static void must_refuse(const struct run *run)

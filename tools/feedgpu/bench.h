@@ -65,12 +65,13 @@ struct bench {
     struct progress progress;
 
     struct pending_step pending[BENCH_PENDING];
-    uint64_t ahead_max;     /* steps launched and not collected */
-    uint64_t launched;      /* steps given to the stream */
-    uint64_t collected;     /* of these, times known and added */
-    uint64_t underfed_ns;   /* the loader's total at the last one */
-    uint64_t first_end_ns;  /* end of the first step */
-    uint64_t first_busy_ns; /* its compute */
+    uint64_t ahead_max;            /* steps launched and not collected */
+    uint64_t launched;             /* steps given to the stream */
+    uint64_t collected;            /* of these, times known and added */
+    uint64_t underfed_ns;          /* the loader's total at the last one */
+    uint64_t first_end_ns;         /* end of the first step */
+    uint64_t first_busy_ns;        /* its compute */
+    struct fg_labels first_labels; /* from the beginning to its end */
 
     struct tally run;             /* all steps */
     struct tally epoch;           /* those of the current epoch */
@@ -100,7 +101,7 @@ double bench_au_nominal(const struct bench *bench);
 double bench_au_dlio(const struct bench *bench);
 
 /* The label other than compute that took most; FG_LABEL_COUNT if all is 0. */
-enum fg_label bench_worst(const struct bench *bench);
+enum fg_label bench_worst(const struct bench *bench, uint64_t *stall_ns);
 
 double bench_cpu_s_per_gb(const struct bench *bench);
 

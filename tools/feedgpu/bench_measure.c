@@ -82,14 +82,15 @@ double bench_au_dlio(const struct bench *bench)
            (double)(run->end_ns - bench->first_end_ns);
 }
 
-enum fg_label bench_worst(const struct bench *bench)
+enum fg_label bench_worst(const struct bench *bench, uint64_t *stall_ns)
 {
     enum fg_label worst = FG_LABEL_COUNT;
-    uint64_t most_ns = 0;
+    *stall_ns = 0;
     for (int i = 0; i < FG_LABEL_COUNT; i++) {
-        if (i != FG_LABEL_COMPUTE && bench->run.labels.ns[i] > most_ns) {
+        uint64_t ns = bench->run.labels.ns[i] - bench->first_labels.ns[i];
+        if (i != FG_LABEL_COMPUTE && ns > *stall_ns) {
             worst = (enum fg_label)i;
-            most_ns = bench->run.labels.ns[i];
+            *stall_ns = ns;
         }
     }
     return worst;
@@ -180,6 +181,7 @@ static enum fg_status collect(struct bench *bench, struct fg_error *err)
     if (bench->collected == 0) {
         bench->first_end_ns = span.end_ns;
         bench->first_busy_ns = span.end_ns - span.start_ns;
+        bench->first_labels = bench->run.labels;
     } else {
         histogram_add(&bench->step_times, step_ns);
     }

@@ -135,26 +135,31 @@ static void print_labels(const struct bench *bench)
     }
 }
 
-/* What to fix first, and the most it can bring: a ceiling, no promise. */
+/*
+ * What to fix first, and the most it can bring: a ceiling, no promise. The
+ * first step is left out: every run has to wait for its first batch.
+ */
 static void print_verdict(const struct bench *bench)
 {
     const struct tally *run = &bench->run;
-    uint64_t wall_ns = tally_wall_ns(run);
-    enum fg_label worst = bench_worst(bench);
-    if (worst == FG_LABEL_COUNT) {
+    uint64_t stall_ns;
+    enum fg_label worst = bench_worst(bench, &stall_ns);
+    if (run->steps < 2) {
+        printf("\nfix first not known: it takes more than one step to tell\n");
         return;
     }
-    uint64_t stall_ns = run->labels.ns[worst];
+    uint64_t wall_ns = run->end_ns - bench->first_end_ns;
     uint64_t rest_ns = wall_ns - stall_ns;
-    if (share(stall_ns, wall_ns) < STALL_SHARE_MIN) {
-        printf("\nnothing to fix: no stall took 1 %% of the time\n");
+    if (worst == FG_LABEL_COUNT || share(stall_ns, wall_ns) < STALL_SHARE_MIN) {
+        printf("\nnothing to fix: after the first step no stall took 1 %% of "
+               "the time\n");
         return;
     }
     printf("\nfix first %s: %s\n", fg_label_name(worst), remedies[worst].hint);
     printf("          if %s took no time, ", remedies[worst].stall);
     if (bench->compute_ns > 0) {
         printf("AU would be at most %.1f %%\n",
-               100.0 * share(run->busy_ns, rest_ns));
+               100.0 * share(run->busy_ns - bench->first_busy_ns, rest_ns));
     } else {
         printf("at most %.1f times as fast\n",
                (double)wall_ns / (double)(rest_ns + 1));

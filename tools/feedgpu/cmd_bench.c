@@ -115,6 +115,7 @@ const struct command bench_command = {
         "reads were under way), prep (not decoded or assembled yet), h2d (not "
         "copied to the device yet), host (the next step not launched yet). "
         "The labels sum to the wall time. 'fix first' names the largest stall "
+        "after the first step "
         "and the most that removing it can bring.\n\n"
         "Without a GPU an emulated one takes its place, with the copy rate of "
         "its profile. An endless run (--epochs 0) ends with a report when it "
