@@ -29,7 +29,7 @@ static const struct remedy remedies[FG_LABEL_COUNT] = {
                        "more --threads, or shards with less compression"},
     [FG_LABEL_STORAGE_DEVICE] = {"reading",
                                  "faster storage, or more of it cached"},
-    [FG_LABEL_STORAGE_UNDERFED] = {"reading with too few reads under way",
+    [FG_LABEL_STORAGE_UNDERFED] = {"underfed reading",
                                    "more --inflight-bytes or --slots"},
     [FG_LABEL_HOST] = {"the consumer's own loop",
                        "larger batches, or less work between two steps"},
