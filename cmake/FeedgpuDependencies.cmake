@@ -8,6 +8,11 @@ pkg_check_modules(LIBURING REQUIRED IMPORTED_TARGET liburing>=2.3)
 pkg_check_modules(LIBNUMA REQUIRED IMPORTED_TARGET numa)
 pkg_check_modules(LIBZSTD REQUIRED IMPORTED_TARGET libzstd)
 pkg_check_modules(LIBXXHASH REQUIRED IMPORTED_TARGET libxxhash)
+include(CheckSymbolExists)
+set(CMAKE_REQUIRED_LIBRARIES PkgConfig::LIBXXHASH)
+check_symbol_exists(XXH3_64bits_dispatch xxh_x86dispatch.h
+  FEEDGPU_HAVE_XXH_DISPATCH)
+unset(CMAKE_REQUIRED_LIBRARIES)
 
 set(FEEDGPU_HAVE_CUDA FALSE)
 if(NOT FEEDGPU_CUDA STREQUAL "OFF")

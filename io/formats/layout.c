@@ -9,8 +9,8 @@
 
 #include <inttypes.h>
 #include <string.h>
-#include <xxhash.h>
 
+#include "io/formats/hash.h"
 #include "runtime/base/error.h"
 #include "runtime/base/math.h"
 

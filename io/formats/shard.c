@@ -15,9 +15,9 @@
 #include <assert.h>
 #include <inttypes.h>
 #include <string.h>
-#include <xxhash.h>
 
 #include "io/formats/codec_zstd.h"
+#include "io/formats/hash.h"
 #include "io/formats/registry.h"
 #include "runtime/base/error.h"
 #include "runtime/base/math.h"

@@ -9,9 +9,9 @@
 
 #include <assert.h>
 #include <string.h>
-#include <xxhash.h>
 
 #include "io/formats/codec_zstd.h"
+#include "io/formats/hash.h"
 #include "runtime/base/error.h"
 #include "runtime/base/math.h"
 #include "runtime/base/mem.h"

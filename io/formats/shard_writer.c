@@ -14,9 +14,9 @@
 
 #include <inttypes.h>
 #include <string.h>
-#include <xxhash.h>
 
 #include "io/formats/codec_zstd.h"
+#include "io/formats/hash.h"
 #include "io/formats/layout.h"
 #include "io/formats/new_file.h"
 #include "io/formats/registry.h"
