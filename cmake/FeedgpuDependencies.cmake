@@ -8,11 +8,18 @@ pkg_check_modules(LIBURING REQUIRED IMPORTED_TARGET liburing>=2.3)
 pkg_check_modules(LIBNUMA REQUIRED IMPORTED_TARGET numa)
 pkg_check_modules(LIBZSTD REQUIRED IMPORTED_TARGET libzstd)
 pkg_check_modules(LIBXXHASH REQUIRED IMPORTED_TARGET libxxhash)
-include(CheckSymbolExists)
-set(CMAKE_REQUIRED_LIBRARIES PkgConfig::LIBXXHASH)
-check_symbol_exists(XXH3_64bits_dispatch xxh_x86dispatch.h
-  FEEDGPU_HAVE_XXH_DISPATCH)
-unset(CMAKE_REQUIRED_LIBRARIES)
+# Debian's libxxhash.so has the dispatching entry points, its libxxhash.a has
+# not: switch this off to link that.
+option(FEEDGPU_XXH_DISPATCH "Hash with AVX2 or AVX-512 where there is one" ON)
+set(FEEDGPU_HAVE_XXH_DISPATCH FALSE)
+if(FEEDGPU_XXH_DISPATCH)
+  include(CheckSymbolExists)
+  set(CMAKE_REQUIRED_LIBRARIES PkgConfig::LIBXXHASH)
+  check_symbol_exists(XXH3_64bits_dispatch xxh_x86dispatch.h
+    FEEDGPU_XXH_DISPATCH_FOUND)
+  unset(CMAKE_REQUIRED_LIBRARIES)
+  set(FEEDGPU_HAVE_XXH_DISPATCH ${FEEDGPU_XXH_DISPATCH_FOUND})
+endif()
 
 set(FEEDGPU_HAVE_CUDA FALSE)
 if(NOT FEEDGPU_CUDA STREQUAL "OFF")

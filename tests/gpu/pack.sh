@@ -26,6 +26,7 @@ build=$(mktemp -d "${TMPDIR:-/tmp}/feedgpu-pack.XXXXXX")
 trap 'rm -rf "$build"' EXIT
 
 cmake -S "$source" -B "$build" -DCMAKE_BUILD_TYPE=Release -DFEEDGPU_CUDA=ON \
+    -DFEEDGPU_XXH_DISPATCH=OFF \
     -DFEEDGPU_EXAMPLES=OFF -DCMAKE_PROJECT_INCLUDE="$here/static.cmake" \
     >"$build/configure.log" || {
     tail -n 20 "$build/configure.log" >&2
