@@ -24,7 +24,6 @@ static bool begin_batch(struct fgi_reader *reader)
         return false;
     }
     if (!fgi_ticket_is_free(pipeline, reader->next_dispatch)) {
-        reader->is_blocked = true;
         reader->wants |= FGI_WANT_TURN;
         return false;
     }
@@ -147,8 +146,7 @@ bool fgi_inplace_next(struct fgi_reader *reader)
             }
         } else if (reader->samples_done < ticket->place.count) {
             if (!may_set_piece(reader)) {
-                reader->is_blocked = true; /* until a read is back */
-                return false;
+                return false; /* until a read is back */
             }
             if (!set_piece(reader)) {
                 fail_filling(reader);

@@ -69,6 +69,13 @@ enum fg_status fgi_choose_order(struct fg_loader *loader,
                             (uint32_t)config->shuffle,
                             (unsigned long long)config->seed);
         }
+        if (state->block_samples > fgi_max(block, dataset->info.sample_count)) {
+            return fgi_fail(err, FG_ERR_ARGUMENT,
+                            "state: block_samples: got %llu, wanted at most "
+                            "the dataset's %llu samples",
+                            (unsigned long long)state->block_samples,
+                            (unsigned long long)dataset->info.sample_count);
+        }
         if (state->block_samples != 0 && state->window_samples != 0) {
             block = state->block_samples;
             window = fgi_max(state->window_samples / block, 1);

@@ -175,7 +175,7 @@ static enum fg_status start_threads(struct fg_loader *loader,
     fgi_depth_init(&reader->depth, loader->config.inflight_bytes);
     reader->pipeline = pipeline;
     reader->engine_name = config->io;
-    reader->regions[0] = (struct fgi_region){
+    reader->region = (struct fgi_region){
         .base =
             pipeline->is_in_place ? pipeline->slots.base : loader->stage.base,
         .bytes =
@@ -185,7 +185,7 @@ static enum fg_status start_threads(struct fg_loader *loader,
         .depth = fgi_choose_depth(loader, config, reader->depth.max_bytes),
         .node = loader->node,
         .region_count = 1,
-        .regions = reader->regions,
+        .regions = &reader->region,
     };
     return fgi_reader_start(reader, err);
 }

@@ -106,7 +106,6 @@ void fgi_reader_give_up(struct fgi_reader *reader)
 static void plan_and_submit(struct fgi_reader *reader)
 {
     reader->was_limited = false;
-    reader->is_blocked = false;
     for (;;) {
         if (reader->piece.file != NULL && !submit_piece(reader)) {
             return;

@@ -43,9 +43,9 @@ struct fgi_reader {
     struct fgi_thread thread;
     const char *engine_name; /* asked for */
     struct fgi_engine_config engine_config;
-    struct fgi_region regions[2]; /* slots or staging */
-    char engine_note[128];        /* why this engine */
-    struct fgi_read_op *ops;      /* owned, engine_config.depth */
+    struct fgi_region region; /* slots or staging */
+    char engine_note[128];    /* why this engine */
+    struct fgi_read_op *ops;  /* owned, engine_config.depth */
     struct fgi_read_op *free_ops;
     struct fgi_read **done; /* owned, engine_config.depth */
     struct fgi_piece piece;
@@ -53,7 +53,6 @@ struct fgi_reader {
     uint64_t inflight_bytes;
     uint64_t inflight_count;
     bool was_limited;            /* reads wanted beyond the budget */
-    bool is_blocked;             /* planning waits for memory */
     bool is_planned;             /* nothing is left to plan */
     uint64_t frontier;           /* loads before it are ready or bad */
     uint64_t next_dispatch;      /* next batch to hand on */

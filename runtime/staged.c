@@ -41,7 +41,6 @@ bool fgi_staged_next(struct fgi_reader *reader)
             break;
         case FGI_PLAN_FULL:
             if (!fgi_plan_release(plan, reader->next_release)) {
-                reader->is_blocked = true;
                 reader->wants |= FGI_WANT_ASSEMBLED;
                 return false;
             }

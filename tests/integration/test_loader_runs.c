@@ -233,6 +233,11 @@ static void state_of_another_run_is_refused(void **state)
     wrong.position = 1000;
     must_refuse(&config, "state: got position 1000, wanted at most the "
                          "dataset's 294 samples");
+    /* A file that somebody made: memory is sized by these. */
+    wrong = saved;
+    wrong.block_samples = UINT64_MAX;
+    must_refuse(&config, "state: block_samples: got 18446744073709551615, "
+                         "wanted at most the dataset's 294 samples");
 }
 
 static void stats_of_a_run_add_up(void **state)
