@@ -104,10 +104,10 @@ static int put_id(struct cat *cat, const struct fg_batch *batch, uint32_t i)
         put_json_id(batch, i, &place, length, hash);
         return STATUS_DONE;
     }
-    printf("%" PRIu64 " %" PRIu64 " %" PRIu32 " %" PRIu64 " %s %" PRIu64
-           " %" PRIu64 " %016" PRIx64 "\n",
-           batch->epoch, batch->step, i, batch->sample_indices[i],
-           base_name(place.shard_path), place.index_in_shard, length, hash);
+    put_format("%" PRIu64 " %" PRIu64 " %" PRIu32 " %" PRIu64 " %s %" PRIu64
+               " %" PRIu64 " %016" PRIx64 "\n",
+               batch->epoch, batch->step, i, batch->sample_indices[i],
+               base_name(place.shard_path), place.index_in_shard, length, hash);
     return STATUS_DONE;
 }
 

@@ -56,6 +56,16 @@ bool put_bytes(const void *bytes, size_t count)
     return stdout_errno == 0;
 }
 
+bool put_format(const char *format, ...)
+{
+    va_list args;
+    errno = 0;
+    va_start(args, format);
+    note_stdout(vprintf(format, args) >= 0);
+    va_end(args);
+    return stdout_errno == 0;
+}
+
 bool flush_stdout(void)
 {
     errno = 0;

@@ -36,6 +36,7 @@ int status_of_error(enum fg_status status);
  * full or whoever reads has left. finish_stdout then says why.
  */
 bool put_bytes(const void *bytes, size_t count);
+bool put_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
 bool flush_stdout(void);
 
 /* True once a write to stdout has failed. */
