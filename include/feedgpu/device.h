@@ -36,8 +36,8 @@ typedef void *fg_stream;
 struct fg_device_info {
     const char *kind;        /* "cuda", "emulated" or "host"; static */
     char name[64];           /* "NVIDIA H100 80GB HBM3", "h100", "host" */
-    char bus_id[16];         /* "0000:05:00.0", or "" */
-    int32_t numa_node;       /* home node, or -1 when unknown */
+    char bus_id[24];         /* "0000:05:00.0", or "" */
+    int32_t numa_node;       /* what its driver or its name says, or -1 */
     uint32_t reserved;       /* zero */
     uint64_t memory_bytes;   /* of the device; 0 when it has none of its own */
     double copy_bytes_per_s; /* emulated: HtoD rate; 0: not known */
@@ -53,7 +53,10 @@ struct fg_span {
  * Open a device by name: "auto" (the first GPU that works, else "emulated"),
  * "cuda" (the first GPU that works), "cuda:N", "emulated[:PROFILE]" with
  * PROFILE h100, a100, b200 and, alone or behind a comma, any of
- * "copy=GB/s,latency=US,node=N", or "host". `flags` are FG_DEVICE_... bits.
+ * "copy=GB/s,latency=US,node=N,bus=ID", or "host[:node=N,bus=ID]". node=N says
+ * what a GPU's driver would; bus=0000:05:00.0 that it stands in for the device
+ * at that PCI bus id. `flags` are FG_DEVICE_... bits.
+ * The home node follows from both: see fg_topology_find_home.
  * Errors: ARGUMENT (name), UNSUPPORTED (built without CUDA), DEVICE.
  * Threads: any. Blocks: creating a CUDA context can take seconds.
  */

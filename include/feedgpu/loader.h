@@ -82,6 +82,12 @@ struct fg_loader_state {
     uint32_t version;        /* 1 */
 };
 
+/*
+ * Memory on the home node only: opening fails where the kernel would put it
+ * elsewhere. Without it the node is preferred, and spilling is reported.
+ */
+#define FG_LOADER_NUMA_STRICT 1u
+
 #define FG_NODE_AUTO (-2) /* the device's home node */
 #define FG_NODE_NONE (-1) /* no placement */
 

@@ -8,6 +8,7 @@
 #include <feedgpu/batch.h>
 #include <feedgpu/device.h>
 #include <feedgpu/export.h>
+#include <feedgpu/topology.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -56,15 +57,31 @@ FG_EXPORT void fg_labels_add_step(struct fg_labels *labels,
                                   const struct fg_batch_times *times,
                                   uint64_t underfed_ns);
 
-/* Where the slots' pages lie. */
+/* Pages that the kernel put on another node than the home node. */
+struct fg_node_pages {
+    int32_t node;
+    uint32_t reserved; /* zero */
+    uint64_t pages;
+};
+
+#define FG_PLACEMENT_ELSEWHERE_MAX 8u
+
+/* Where the arena (slots and read buffers) and the threads are. */
 struct fg_placement {
-    int32_t home_node;           /* wanted node, -1: unknown */
-    uint32_t reserved;           /* zero */
-    uint64_t pages;              /* in the arena */
-    uint64_t pages_on_home_node; /* of these; equal to pages if unknown node */
-    uint64_t page_bytes;         /* 4096, 2 MiB (huge), 1 GiB */
-    const char *page_kind;       /* "hugetlb", "thp" or "small"; static */
-    const char *verified_by;     /* "move_pages", "numa_maps", "nothing" */
+    int32_t home_node;               /* wanted node, -1: unknown */
+    enum fg_node_source home_source; /* how it became known */
+    uint64_t pages;                  /* in the arena */
+    uint64_t pages_on_home_node;     /* equal to pages if unknown node */
+    uint64_t page_bytes;             /* 4096, 2 MiB (huge), 1 GiB */
+    const char *page_kind;           /* "hugetlb", "thp" or "small"; static */
+    const char *verified_by;         /* "move_pages", "numa_maps", "nothing" */
+    const char *policy;       /* "preferred", "bind", "first touch", "none" */
+    uint32_t elsewhere_count; /* entries of elsewhere */
+    int32_t storage_node;     /* home of the dataset's disk; -1: unknown */
+    struct fg_node_pages elsewhere[FG_PLACEMENT_ELSEWHERE_MAX]; /* most first */
+    char storage[32]; /* block device of the dataset: "nvme0n1", or "" */
+    char cpus[64];    /* CPUs of our threads: "0-7"; "": as the program's */
+    char note[192];   /* what was refused, what crosses nodes; or "" */
 };
 
 /* A snapshot of a loader's counters. Sums from its opening on. */
