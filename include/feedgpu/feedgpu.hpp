@@ -38,5 +38,6 @@
 #include <feedgpu/feedgpu.h>
 #include <feedgpu/loader.hpp>
 #include <feedgpu/shard.hpp>
+#include <feedgpu/topology.hpp>
 
 #endif /* FEEDGPU_FEEDGPU_HPP */
