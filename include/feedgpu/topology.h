@@ -188,7 +188,7 @@ fg_topology_pci(const struct fg_topology *topology, uint32_t index);
 
 /*
  * Write the usual form of a bus id: "C1:00.0", "00000000:C1:00.0" become
- * "0000:c1:00.0"; domains above ffff keep 8 digits. bus_id has
+ * "0000:c1:00.0"; a domain above ffff keeps its digits. bus_id has
  * FG_BUS_ID_BYTES. Errors: ARGUMENT. Threads: any.
  */
 FG_EXPORT enum fg_status fg_bus_id_parse(const char *text, char *bus_id,

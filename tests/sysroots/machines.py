@@ -1,0 +1,252 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Write /sys and /proc of machines that differ in kind, for --sysroot.
+
+    machines.py MACHINE FOLDER
+
+    two-sockets  2 nodes, 8 GPUs behind PCIe switches, each with an NVMe and
+                 a NIC; one GPU at half its width, one switch with a narrow
+                 uplink; md over disks of both nodes, dm, a partition, a
+                 multipath NVMe
+    vm-unknown   a virtual machine with 2 nodes whose devices all say -1
+    gpu-memory   Grace Hopper: the GPU's memory is node 1, nodes 2 to 8 are
+                 empty, PCI domains are not 0
+
+The shapes, names and texts are those that such machines have; nothing here
+was copied from one.
+"""
+
+import os
+import sys
+
+GPU, NVME, NIC, BRIDGE = "0x030200", "0x010802", "0x020700", "0x060400"
+GEN4, GEN5 = "16.0 GT/s PCIe", "32.0 GT/s PCIe"
+SYSTEM = "sys/devices/system"
+
+
+class Machine:
+    """A tree of files below a folder."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def put(self, path, text):
+        full = os.path.join(self.folder, path)
+        os.makedirs(os.path.dirname(full), exist_ok=True)
+        with open(full, "w", encoding="ascii") as file:
+            file.write(str(text) + "\n")
+
+    def link(self, path, target):
+        """A link at path to target, both below the root, as sysfs has it."""
+        full = os.path.join(self.folder, path)
+        os.makedirs(os.path.dirname(full), exist_ok=True)
+        os.symlink(os.path.relpath(target, os.path.dirname(path)), full)
+
+    def node(self, number, cpus, memory_gib, free_gib, distance):
+        where = f"{SYSTEM}/node/node{number}"
+        kib = 1024 * 1024
+        self.put(f"{where}/cpulist", cpus)
+        self.put(f"{where}/distance", distance)
+        self.put(f"{where}/meminfo", "\n".join([
+            f"Node {number} MemTotal:       {memory_gib * kib:8} kB",
+            f"Node {number} MemFree:        {free_gib * kib:8} kB",
+            f"Node {number} FilePages:      {memory_gib * kib // 16:8} kB"]))
+        for size in (2048, 1048576):
+            huge = f"{where}/hugepages/hugepages-{size}kB"
+            self.put(f"{huge}/nr_hugepages", 512 if size == 2048 else 0)
+            self.put(f"{huge}/free_hugepages", 384 if size == 2048 else 0)
+
+    def system(self, nodes, cpus, allowed_nodes):
+        self.put(f"{SYSTEM}/node/online", nodes)
+        self.put(f"{SYSTEM}/cpu/online", cpus)
+        self.put("proc/self/status", "\n".join([
+            "Name:\tfeedgpu", "Seccomp:\t0", f"Cpus_allowed_list:\t{cpus}",
+            f"Mems_allowed_list:\t{allowed_nodes}"]))
+        self.put("proc/self/limits", "\n".join([
+            "Limit                     Soft Limit           "
+            "Hard Limit           Units     ",
+            "Max open files            1048576              "
+            "1048576              files     ",
+            "Max locked memory         unlimited            "
+            "unlimited            bytes     "]))
+        self.put("proc/sys/kernel/numa_balancing", 0)
+        self.put("proc/sys/vm/zone_reclaim_mode", 0)
+        huge = "sys/kernel/mm/transparent_hugepage"
+        self.put(f"{huge}/enabled", "always [madvise] never")
+        self.put(f"{huge}/defrag", "always defer defer+madvise [madvise] never")
+
+    def pci(self, path, code, **more):
+        """A PCI device at sys/devices/PATH; attributes as keywords."""
+        where = f"sys/devices/{path}"
+        values = {"class": code, "vendor": "0x8086", "device": "0x0001",
+                  "numa_node": -1}
+        values.update(more)
+        driver = values.pop("driver", None)
+        for name, value in values.items():
+            if value is not None:
+                self.put(f"{where}/{name}", value)
+        self.link(f"sys/bus/pci/devices/{os.path.basename(path)}", where)
+        if driver:
+            home = f"sys/bus/pci/drivers/{driver}"
+            os.makedirs(os.path.join(self.folder, home), exist_ok=True)
+            self.link(f"{where}/driver", home)
+        return where
+
+    def disk(self, path, name, sectors=7501476528):
+        """A block device in the folder of its controller."""
+        where = f"{path}/{name}"
+        self.put(f"{where}/size", sectors)
+        for key, value in (("scheduler", "[none] mq-deadline"),
+                           ("nr_requests", 1023), ("rotational", 0),
+                           ("max_sectors_kb", 512), ("max_hw_sectors_kb", 2048),
+                           ("read_ahead_kb", 128),
+                           ("logical_block_size", 512)):
+            self.put(f"{where}/queue/{key}", value)
+        self.link(f"sys/block/{name}", where)
+        self.link(f"sys/class/block/{name}", where)
+        return where
+
+    def slaves(self, where, names):
+        for name in names:
+            target = os.path.realpath(
+                os.path.join(self.folder, "sys/class/block", name))
+            target = os.path.relpath(target, os.path.realpath(self.folder))
+            self.link(f"{where}/slaves/{name}", target)
+
+    def virtual_disk(self, name, slaves):
+        where = self.disk("sys/devices/virtual/block", name)
+        self.slaves(where, slaves)
+
+
+def links(speed, width, now=None, narrow=None):
+    return {"max_link_speed": speed, "max_link_width": width,
+            "current_link_speed": now or speed,
+            "current_link_width": narrow or width}
+
+
+def switch(machine, host, bus, node, cpus, index):
+    """One PCIe switch: two GPUs, an NVMe, a NIC."""
+    local = {"numa_node": node, "local_cpulist": cpus}
+    # The second switch of the first socket has an uplink of half the width.
+    up = links(GEN5, 8 if index == 1 else 16)
+    root = f"{host}/0000:{bus:02x}:01.0"
+    machine.pci(root, BRIDGE, driver="pcieport", **local, **links(GEN5, 16))
+    upstream = f"{root}/0000:{bus + 1:02x}:00.0"
+    machine.pci(upstream, BRIDGE, driver="pcieport", **local, **up)
+
+    def port(slot):
+        path = f"{upstream}/0000:{bus + 2:02x}:{slot:02x}.0"
+        machine.pci(path, BRIDGE, driver="pcieport", **local,
+                    **links(GEN5, 16))
+        return f"{path}/0000:{bus + 3 + slot:02x}:00.0"
+
+    for slot in range(2):
+        # An idle GPU slows its link down; one has lost half its lanes.
+        narrow = 8 if index == 2 and slot == 1 else None
+        machine.pci(port(slot), GPU, vendor="0x10de", device="0x2330",
+                    driver="nvidia", **local,
+                    **links(GEN5, 16, "2.5 GT/s PCIe", narrow))
+    nvme = machine.pci(port(2), NVME, vendor="0x144d", device="0xa824",
+                       driver="nvme", **local, **links(GEN4, 4))
+    machine.put(f"{nvme}/nvme/nvme{index}/model", "NVMe SSD")
+    machine.disk(f"{nvme}/nvme/nvme{index}", f"nvme{index}n1")
+    nic = machine.pci(port(3), NIC, vendor="0x15b3", device="0x1021",
+                      driver="mlx5_core", **local, **links(GEN5, 16))
+    machine.put(f"{nic}/net/ib{index}/speed", 400000)
+    machine.put(f"{nic}/infiniband/mlx5_{index}/node_type", "1: CA")
+
+
+def two_sockets(machine):
+    cpus = ("0-55,112-167", "56-111,168-223")
+    machine.system("0-1", "0-223", "0-1")
+    machine.node(0, cpus[0], 1008, 820, "10 21")
+    machine.node(1, cpus[1], 1008, 31, "21 10")
+    for index in range(4):
+        node = index // 2
+        bus = (0x15, 0x38, 0x84, 0xa7)[index]
+        switch(machine, f"pci0000:{bus:02x}", bus, node, cpus[node], index)
+    boot = machine.pci("pci0000:00/0000:00:1d.0/0000:01:00.0", NVME,
+                       vendor="0x1344", driver="nvme", numa_node=0,
+                       local_cpulist=cpus[0], **links(GEN4, 4))
+    machine.pci("pci0000:00/0000:00:1d.0", BRIDGE, numa_node=0,
+                **links(GEN4, 4))
+    disk = machine.disk(f"{boot}/nvme/nvme4", "nvme4n1")
+    machine.put(f"{disk}/nvme4n1p1/partition", 1)
+    machine.link("sys/class/block/nvme4n1p1", f"{disk}/nvme4n1p1")
+    machine.pci("pci0000:00/0000:00:1c.0/0000:02:00.0", "0x030000",
+                vendor="0x1a03", driver="ast", numa_node=0)
+    machine.virtual_disk("md0", ["nvme0n1", "nvme1n1", "nvme2n1", "nvme3n1"])
+    machine.virtual_disk("dm-0", ["nvme4n1p1"])
+    multipath(machine, cpus[1])
+
+
+def multipath(machine, cpus):
+    """An NVMe whose disk lies below a virtual subsystem."""
+    path = "pci0000:84/0000:84:02.0/0000:8f:00.0"
+    machine.pci("pci0000:84/0000:84:02.0", BRIDGE, numa_node=1,
+                **links(GEN4, 4))
+    nvme = machine.pci(path, NVME, vendor="0x1e0f", driver="nvme",
+                       numa_node=1, local_cpulist=cpus, **links(GEN4, 4))
+    machine.put(f"{nvme}/nvme/nvme5/model", "NVMe SSD")
+    subsystem = "sys/devices/virtual/nvme-subsystem/nvme-subsys5"
+    machine.disk(subsystem, "nvme5n1")
+    machine.link(f"{subsystem}/nvme5", f"{nvme}/nvme/nvme5")
+
+
+def vm_unknown(machine):
+    machine.system("0-1", "0-31", "0-1")
+    machine.node(0, "0-15", 118, 100, "10 20")
+    machine.node(1, "16-31", 118, 101, "20 10")
+    every = {"local_cpulist": "0-31", "vendor": "0x1af4"}
+    gpu = {"local_cpulist": "0-31", "vendor": "0x10de", "device": "0x20b2"}
+    machine.pci("pci0000:00/0000:00:04.0", GPU, driver="nvidia", **gpu,
+                **links(GEN4, 16))
+    machine.pci("pci0000:00/0000:00:05.0", GPU, driver="nvidia", **gpu,
+                **links(GEN4, 16))
+    disk = machine.pci("pci0000:00/0000:00:06.0", "0x010000",
+                       driver="virtio-pci", **every)
+    machine.disk(f"{disk}/virtio2/block", "vda")
+    nic = machine.pci("pci0000:00/0000:00:07.0", "0x020000",
+                      driver="virtio-pci", **every)
+    machine.put(f"{nic}/virtio3/net/eth0/speed", -1)
+    machine.put("proc/cpuinfo", "flags\t\t: fpu sse2 hypervisor avx2")
+
+
+def gpu_memory(machine):
+    machine.system("0-8", "0-71", "0-8")
+    machine.node(0, "0-71", 480, 440, "10 80 80 80 80 80 80 80 80")
+    for node in range(1, 9):
+        row = " ".join("10" if i == node else "80" if i == 0 else "255"
+                       for i in range(9))
+        machine.node(node, "", 96 if node == 1 else 0,
+                     94 if node == 1 else 0, row)
+    local = {"local_cpulist": "0-71", "numa_node": 0}
+    port = "pci0009:00/0009:00:00.0"
+    machine.pci(port, BRIDGE, numa_node=0, **links(GEN5, 16))
+    machine.pci(f"{port}/0009:01:00.0", GPU, vendor="0x10de",
+                device="0x2342", driver="nvidia", **local,
+                **links("64.0 GT/s PCIe", 16, GEN5, 1))
+    machine.put("proc/driver/nvidia/gpus/0009:01:00.0/numa_status",
+                "Node: 1\nStatus: online")
+    machine.put("proc/driver/nvidia/gpus/0009:01:00.0/information",
+                "Model: \t\t NVIDIA GH200 480GB\nDevice Minor: \t 0")
+    nvme = machine.pci("pci10005:00/10005:00:00.0/10005:01:00.0", NVME,
+                       vendor="0x144d", driver="nvme", **local,
+                       **links(GEN5, 4))
+    machine.pci("pci10005:00/10005:00:00.0", BRIDGE, numa_node=0,
+                **links(GEN5, 4))
+    machine.disk(f"{nvme}/nvme/nvme0", "nvme0n1")
+
+
+MACHINES = {"two-sockets": two_sockets, "vm-unknown": vm_unknown,
+            "gpu-memory": gpu_memory}
+
+
+def main():
+    if len(sys.argv) != 3 or sys.argv[1] not in MACHINES:
+        sys.exit(f"usage: machines.py {'|'.join(MACHINES)} FOLDER")
+    MACHINES[sys.argv[1]](Machine(sys.argv[2]))
+
+
+if __name__ == "__main__":
+    main()
