@@ -7,15 +7,18 @@
  * be read is UNKNOWN; FAIL is only for what stops feedgpu or is a proven hard
  * loss. Checks never change anything.
  *
- *     cmd_doctor.c      the command: runs the tables, counts, exit status
- *     doctor_report.c   findings as text and as JSON
+ *     cmd_doctor.c      the command: runs the tables, exit status
+ *     doctor_report.c   findings: counted, kept, shown as text and as JSON
+ *     doctor_rules.c    arithmetic of the checks that needs no machine
  *     doctor_gpu.c ...  the checks, a table in each file
  */
 #ifndef TOOL_DOCTOR_H
 #define TOOL_DOCTOR_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <feedgpu/feedgpu.h>
 
@@ -42,17 +45,21 @@ struct finding {
 
 struct doctor {
     const struct options *options;
-    struct fg_topology *topology;  /* owned */
-    const struct fg_sysroot *root; /* the topology's */
-    bool is_copy;                  /* --sysroot: probing is N/A */
-    const char *path;              /* PATH, or NULL */
-    const char *check;             /* the running check's name */
+    struct fg_topology *topology;    /* owned */
+    const struct fg_sysroot *root;   /* the topology's */
+    bool is_copy;                    /* --sysroot: probing is N/A */
+    const char *path;                /* PATH, or NULL */
+    const struct check_group *group; /* the running check's */
+    const struct check *check;       /* the running one */
+    struct record *records;          /* owned: all findings, for the text */
+    uint32_t record_count;           /* of these */
+    uint32_t record_room;            /* entries that records has room for */
     uint32_t counts[VERDICT_COUNT];
 };
 
 struct check {
     const char *name;  /* "gpu-link-width": stable, for programs */
-    const char *title; /* "GPU link width" */
+    const char *title; /* "GPU link width": at most 20 letters */
     void (*run)(struct doctor *doctor);
 };
 
@@ -63,8 +70,27 @@ struct check_group {
     uint32_t count;
 };
 
+/* A finding that is kept until the text is printed. */
+struct record {
+    const struct check_group *group;
+    const struct check *check;
+    struct finding finding; /* its subject is not used */
+    char subject[64];       /* a copy of it */
+};
+
 /* Report a finding of the running check. */
 void doctor_report(struct doctor *doctor, const struct finding *finding);
+
+/* Report one with only a sentence. Subject NULL: none. */
+void doctor_say(struct doctor *doctor, const char *subject,
+                enum verdict verdict, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* Show all findings as text, then the counts (text or JSON). */
+void doctor_finish(const struct doctor *doctor);
+
+/* 0 clean, 1 warnings, 2 failures. */
+int doctor_exit_status(const struct doctor *doctor);
 
 /* Fill a text of a finding: finding_put(f.why, "node %d", n). Cuts. */
 #define finding_put(text, ...) snprintf((text), sizeof(text), __VA_ARGS__)
@@ -72,6 +98,24 @@ void doctor_report(struct doctor *doctor, const struct finding *finding);
 /* Read a file of the root without an error; false: absent or unreadable. */
 bool doctor_read(const struct doctor *doctor, const char *path, char *text,
                  size_t text_bytes);
+
+/* Read a file that holds one whole number and nothing else. */
+bool doctor_read_count(const struct doctor *doctor, const char *path,
+                       uint64_t *count);
+
+/* Value behind "KEY:" in a file like /proc/self/status, without blanks. */
+bool doctor_read_field(const struct doctor *doctor, const char *path,
+                       const char *key, char *text, size_t text_bytes);
+
+/* The next GPU or accelerator from *index on, or NULL. Moves *index. */
+const struct fg_pci_device *doctor_next_gpu(const struct doctor *doctor,
+                                            uint32_t *index);
+
+/* True after N/A has been said, if there is no GPU here. */
+bool doctor_lacks_gpu(struct doctor *doctor);
+
+/* Nodes that are no device's memory. */
+uint32_t doctor_node_count(const struct doctor *doctor);
 
 extern const struct check_group gpu_checks;     /* doctor_gpu.c */
 extern const struct check_group nodes_checks;   /* doctor_nodes.c */

@@ -46,6 +46,7 @@ struct options {
     bool ids;                       /* cat: a line per sample, no bytes */
     bool verbose;                   /* the library's log lines on stderr */
     double compute_ms;              /* bench: of one step */
+    const char *sysroot;            /* --sysroot; NULL: this machine */
     const char *load_state_path;    /* or NULL */
     const char *save_state_path;    /* or NULL */
     const char *rank_source;        /* variable rank came from; NULL: none */

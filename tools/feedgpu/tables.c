@@ -98,5 +98,6 @@ const struct option_group engine_group = {"How it is read",
 
 const struct command *const commands[] = {
     &pack_command, &info_command,  &verify_command,
-    &cat_command,  &bench_command, NULL,
+    &cat_command,  &bench_command, &doctor_command,
+    NULL,
 };

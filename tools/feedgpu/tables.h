@@ -15,5 +15,6 @@ extern const struct command info_command;
 extern const struct command verify_command;
 extern const struct command cat_command;
 extern const struct command bench_command;
+extern const struct command doctor_command;
 
 #endif /* TOOL_TABLES_H */

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* GPUs: their links all the way up, and who drives them. */
+#include "doctor.h"
+
+static void check_present(struct doctor *doctor)
+{
+    uint32_t index = 0;
+    const struct fg_pci_device *gpu;
+    if (doctor_next_gpu(doctor, &index) == NULL) {
+        doctor_say(doctor, NULL, VERDICT_INFO,
+                   "no GPU here: the emulated device will be used");
+        return;
+    }
+    index = 0;
+    while ((gpu = doctor_next_gpu(doctor, &index)) != NULL) {
+        doctor_say(doctor, gpu->bus_id,
+                   gpu->driver[0] != '\0' ? VERDICT_PASS : VERDICT_INFO,
+                   gpu->driver[0] != '\0' ? "driver %s" : "no driver%s",
+                   gpu->driver);
+    }
+}
+
+static void check_width(struct doctor *doctor)
+{
+    uint32_t index = 0;
+    const struct fg_pci_device *gpu;
+    if (doctor_lacks_gpu(doctor)) {
+        return;
+    }
+    while ((gpu = doctor_next_gpu(doctor, &index)) != NULL) {
+        struct finding f = {.subject = gpu->bus_id};
+        uint32_t now = gpu->link_now.width;
+        uint32_t max = gpu->link_max.width;
+        f.verdict = now < max ? VERDICT_WARN : VERDICT_PASS;
+        finding_put(f.why, "%u of %u lanes are in use", now, max);
+        if (now == 0 || max == 0) {
+            f.verdict = VERDICT_UNKNOWN;
+            finding_put(f.why, "the kernel does not tell the lanes");
+        } else if (now < max) {
+            finding_put(f.fix,
+                        "reseat the card, check riser and slot: "
+                        "lspci -vv -s %s",
+                        gpu->bus_id);
+        }
+        finding_put(f.evidence, "current_link_width=%u max_link_width=%u (%s)",
+                    now, max, gpu->path);
+        doctor_report(doctor, &f);
+    }
+}
+
+static void check_speed(struct doctor *doctor)
+{
+    uint32_t index = 0;
+    const struct fg_pci_device *gpu;
+    if (doctor_lacks_gpu(doctor)) {
+        return;
+    }
+    while ((gpu = doctor_next_gpu(doctor, &index)) != NULL) {
+        uint32_t now = gpu->link_now.speed_mts;
+        uint32_t max = gpu->link_max.speed_mts;
+        if (now == 0 || max == 0) {
+            doctor_say(doctor, gpu->bus_id, VERDICT_UNKNOWN,
+                       "the kernel does not tell the speed");
+        } else if (now < max) {
+            doctor_say(doctor, gpu->bus_id, VERDICT_INFO,
+                       "%.1f of %.1f GT/s: an idle GPU slows its link down; "
+                       "look again while it copies",
+                       now / 1e3, max / 1e3);
+        } else {
+            doctor_say(doctor, gpu->bus_id, VERDICT_PASS, "%.1f GT/s",
+                       now / 1e3);
+        }
+    }
+}
+
+static void check_upstream(struct doctor *doctor)
+{
+    uint32_t index = 0;
+    const struct fg_pci_device *gpu;
+    if (doctor_lacks_gpu(doctor)) {
+        return;
+    }
+    while ((gpu = doctor_next_gpu(doctor, &index)) != NULL) {
+        struct finding f = {.subject = gpu->bus_id};
+        double own = (double)fg_link_bytes_per_s(&gpu->link_max);
+        double way = (double)fg_link_bytes_per_s(&gpu->path_max);
+        if (own == 0 || way == 0) {
+            doctor_say(doctor, gpu->bus_id, VERDICT_UNKNOWN,
+                       "the links above it are not known");
+            continue;
+        }
+        if (way >= own) {
+            doctor_say(doctor, gpu->bus_id, VERDICT_PASS,
+                       "nothing above it is slower: %.1f GB/s", own / 1e9);
+            continue;
+        }
+        f.verdict = way * 2 <= own * 1.01 ? VERDICT_WARN : VERDICT_INFO;
+        finding_put(f.why, "%s above it allows %.1f of its %.1f GB/s",
+                    gpu->limit_bus_id, way / 1e9, own / 1e9);
+        finding_put(f.fix, "move the card to a slot with more lanes or speed");
+        finding_put(f.evidence, "max_link_speed, max_link_width of %s",
+                    gpu->limit_bus_id);
+        doctor_report(doctor, &f);
+    }
+}
+
+static void check_driver(struct doctor *doctor)
+{
+    char text[256];
+    if (doctor_lacks_gpu(doctor)) {
+        return;
+    }
+    if (doctor_read(doctor, "/proc/driver/nvidia/version", text,
+                    sizeof(text))) {
+        doctor_say(doctor, NULL, VERDICT_PASS, "NVIDIA's driver is loaded");
+    } else {
+        doctor_say(doctor, NULL, VERDICT_UNKNOWN,
+                   "no /proc/driver/nvidia/version");
+    }
+}
+
+static const struct check checks[] = {
+    {"gpu-present", "GPU", check_present},
+    {"gpu-link-width", "GPU link width", check_width},
+    {"gpu-link-speed", "GPU link speed", check_speed},
+    {"gpu-upstream", "Way up from the GPU", check_upstream},
+    {"gpu-driver", "GPU driver", check_driver},
+};
+
+const struct check_group gpu_checks = {"GPUs", checks,
+                                       sizeof(checks) / sizeof(checks[0])};
