@@ -12,14 +12,12 @@
  * exit. In both cases close leaves the GPU's side to the driver, which frees
  * it when the process ends.
  */
-#include <ctype.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "gpu/cuda_device.h"
+#include "runtime/base/bus_id.h"
 #include "runtime/base/error.h"
 #include "runtime/base/mem.h"
 #include "runtime/base/thread.h"
@@ -86,49 +84,17 @@ static enum fg_status fail_count(cudaError_t code, struct fg_error *err)
                     cudaGetErrorName(code), cudaGetErrorString(code));
 }
 
-/* The number in /sys/bus/pci/devices/<bus_id>/numa_node, or -1. */
-static int sysfs_node(const char *bus_id)
+/* The host node that the driver knows the GPU to hang off, or -1. */
+static int32_t driver_node(int ordinal)
 {
-    char path[96];
-    char text[16] = "";
-    ssize_t got;
-    int fd;
+    int node = -1;
 
-    snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/numa_node", bus_id);
-    fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
-        return -1;
-    }
-    got = read(fd, text, sizeof(text) - 1);
-    close(fd);
-    return got > 0 && isdigit((unsigned char)text[0]) ? atoi(text) : -1;
-}
-
-/* What sysfs says; where it does not know (VMs), what the driver says. */
-static int32_t home_node(const char *bus_id, int ordinal)
-{
-    int node = sysfs_node(bus_id);
-
-    if (node < 0 && cudaDeviceGetAttribute(&node, cudaDevAttrHostNumaId,
-                                           ordinal) != cudaSuccess) {
+    if (cudaDeviceGetAttribute(&node, cudaDevAttrHostNumaId, ordinal) !=
+        cudaSuccess) {
         (void)cudaGetLastError();
         node = -1;
     }
     return node >= 0 ? node : -1;
-}
-
-/* "0000:C1:00.0" as sysfs writes it: four digits of domain, lower case. */
-static void set_bus_id(struct fg_device_info *info, const char *text)
-{
-    unsigned domain;
-    unsigned bus;
-    unsigned slot;
-    unsigned function;
-
-    if (sscanf(text, "%x:%x:%x.%x", &domain, &bus, &slot, &function) == 4) {
-        snprintf(info->bus_id, sizeof(info->bus_id), "%04x:%02x:%02x.%x",
-                 domain & 0xffff, bus & 0xff, slot & 0xff, function & 0xf);
-    }
 }
 
 static enum fg_status describe(struct fgi_cuda *cuda, struct fg_error *err)
@@ -149,8 +115,9 @@ static enum fg_status describe(struct fgi_cuda *cuda, struct fg_error *err)
     snprintf(cuda->info.name, sizeof(cuda->info.name), "%.63s",
              properties.name);
     cuda->info.memory_bytes = properties.totalGlobalMem;
-    set_bus_id(&cuda->info, bus_id);
-    cuda->info.numa_node = home_node(cuda->info.bus_id, cuda->ordinal);
+    /* A MIG instance has its GPU's bus id. */
+    (void)fgi_bus_id_parse(bus_id, cuda->info.bus_id);
+    cuda->info.numa_node = driver_node(cuda->ordinal);
     return FG_OK;
 }
 

@@ -36,7 +36,8 @@ static void emulated_get_info(const struct fg_device *device,
 
     info->kind = device->ops->kind;
     snprintf(info->name, sizeof(info->name), "%s", profile->name);
-    info->numa_node = profile->node;
+    snprintf(info->bus_id, sizeof(info->bus_id), "%s", profile->place.bus_id);
+    info->numa_node = profile->place.node;
     info->memory_bytes = profile->memory_bytes;
     info->copy_bytes_per_s = profile->copy_bytes_per_s;
 }

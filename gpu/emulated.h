@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "gpu/device.h"
+#include "gpu/place.h"
 #include "gpu/spans.h"
 #include "runtime/base/thread.h"
 
@@ -26,7 +27,7 @@ struct fgi_emulated_profile {
     double copy_bytes_per_s; /* of one direction of the link */
     uint64_t latency_ns;     /* every copy costs this much more */
     uint64_t memory_bytes;   /* device memory */
-    int32_t node;            /* home node, or -1 */
+    struct fgi_place place;  /* where it says it hangs */
 };
 
 /* Numbers of `spec`: "", a profile, "key=value" items, or both. */

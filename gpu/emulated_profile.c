@@ -14,24 +14,27 @@
 #include "runtime/base/clock.h"
 #include "runtime/base/error.h"
 #include "runtime/base/math.h"
-#include "runtime/base/numa.h"
 
 #define COPY_LATENCY_NS UINT64_C(2300)
-#define WANTED "h100, a100, b200 or copy=GB/s,latency=US,node=N"
+#define NO_PLACE                                                               \
+    {                                                                          \
+        -1, ""                                                                 \
+    }
+#define WANTED "h100, a100, b200 or copy=GB/s,latency=US,node=N,bus=ID"
 
 static const struct fgi_emulated_profile profiles[] = {
     /*
      * PCIe Gen5 x16: 54.8 GB/s on H100 (vpbenchmarking), 55.4 on 8x H200
      * (ml-engineering, nvbandwidth, spread 0.10), 55.6 (NVIDIA blog).
      */
-    {"h100", 55e9, COPY_LATENCY_NS, FGI_GIB(80), -1},
+    {"h100", 55e9, COPY_LATENCY_NS, FGI_GIB(80), NO_PLACE},
     /* PCIe Gen4 x16: 26.0 GB/s (nvbandwidth README), 25.1 on A100. */
-    {"a100", 26e9, COPY_LATENCY_NS, FGI_GIB(80), -1},
+    {"a100", 26e9, COPY_LATENCY_NS, FGI_GIB(80), NO_PLACE},
     /*
      * Its boards hang off PCIe Gen5 x16, so the h100's rate; no published
      * measurement of a pinned copy was found. 180 GB of memory each.
      */
-    {"b200", 55e9, COPY_LATENCY_NS, UINT64_C(180000000000), -1},
+    {"b200", 55e9, COPY_LATENCY_NS, UINT64_C(180000000000), NO_PLACE},
 };
 
 uint64_t fgi_emulated_copy_ns(const struct fgi_emulated_profile *profile,
@@ -120,14 +123,14 @@ static enum fg_status apply_item(const struct item *item,
             return fail_value(item, "latency=US from 0 to 1000000", err);
         }
         profile->latency_ns = (uint64_t)(number * (double)FGI_NS_PER_US);
-    } else if (is_key(item, "node", &value)) {
-        if (!parse_number(value.text, value.length, &number) || number > 4096 ||
-            !fgi_numa_node_exists((int)number)) {
-            return fail_value(item, "node=N of a NUMA node that exists", err);
-        }
-        profile->node = (int32_t)number;
     } else {
-        return fail_value(item, WANTED, err);
+        bool is_place;
+        enum fg_status status =
+            fgi_place_parse(&profile->place, "emulated", item->text,
+                            item->length, &is_place, err);
+
+        return status != FG_OK || is_place ? status
+                                           : fail_value(item, WANTED, err);
     }
     return FG_OK;
 }

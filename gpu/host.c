@@ -13,14 +13,16 @@
 #include <string.h>
 
 #include "gpu/device.h"
+#include "gpu/place.h"
 #include "gpu/spans.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/error.h"
 #include "runtime/base/mem.h"
 
 struct host_device {
-    struct fg_device base; /* first: the public handle */
-    pthread_mutex_t mutex; /* guards the streams' spans */
+    struct fg_device base;  /* first: the public handle */
+    pthread_mutex_t mutex;  /* guards the streams' spans */
+    struct fgi_place place; /* where it says it hangs */
 };
 
 struct host_stream {
@@ -37,7 +39,9 @@ static void host_get_info(const struct fg_device *device,
 {
     info->kind = device->ops->kind;
     snprintf(info->name, sizeof(info->name), "host");
-    info->numa_node = -1;
+    snprintf(info->bus_id, sizeof(info->bus_id), "%s",
+             ((const struct host_device *)device)->place.bus_id);
+    info->numa_node = ((const struct host_device *)device)->place.node;
 }
 
 static enum fg_status host_bind_thread(struct fg_device *device,
@@ -282,18 +286,39 @@ static const struct fgi_device_ops host_ops = {
     .close = host_close,
 };
 
+/* "node=N", "bus=ID", or both with a comma between. */
+static enum fg_status parse_spec(const char *spec, struct fgi_place *place,
+                                 struct fg_error *err)
+{
+    enum fg_status status = FG_OK;
+
+    while (status == FG_OK && spec[0] != '\0') {
+        size_t length = strcspn(spec, ",");
+        bool is_place;
+
+        status = fgi_place_parse(place, "host", spec, length, &is_place, err);
+        if (status == FG_OK && !is_place) {
+            return fgi_fail(err, FG_ERR_ARGUMENT,
+                            "device host: name: got \":%s\", wanted node=N or "
+                            "bus=ID after \"host\"",
+                            spec);
+        }
+        spec += length + (spec[length] == ',' ? 1 : 0);
+    }
+    return status;
+}
+
 enum fg_status fgi_device_host_open(const char *spec, uint32_t flags,
                                     struct fg_device **device,
                                     struct fg_error *err)
 {
+    struct fgi_place place = {.node = -1};
+    enum fg_status status = parse_spec(spec, &place, err);
     struct host_device *host;
 
     (void)flags;
-    if (spec[0] != '\0') {
-        return fgi_fail(err, FG_ERR_ARGUMENT,
-                        "device host: name: got \":%s\", wanted nothing after "
-                        "\"host\"",
-                        spec);
+    if (status != FG_OK) {
+        return status;
     }
     host = fgi_alloc(1, sizeof(*host));
     if (host == NULL) {
@@ -301,6 +326,7 @@ enum fg_status fgi_device_host_open(const char *spec, uint32_t flags,
     }
     pthread_mutex_init(&host->mutex, NULL);
     host->base.ops = &host_ops;
+    host->place = place;
     *device = &host->base;
     return FG_OK;
 }

@@ -281,8 +281,8 @@ enum fg_status fgi_copier_start(struct fgi_copier *copier,
         status = make_events(copier, err);
     }
     if (status == FG_OK) {
-        status = fgi_thread_start(&copier->thread, "fg-copy", -1, copier_main,
-                                  copier, err);
+        status = fgi_thread_start(&copier->thread, "fg-copy", copier->node,
+                                  copier_main, copier, err);
     }
     return status;
 }

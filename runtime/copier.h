@@ -41,10 +41,11 @@ struct fgi_copier {
     struct fgi_copied history[FGI_COPIED_RING];
     _Atomic uint32_t has_error; /* 2: `error` may be read */
     struct fg_error error;
+    int node; /* whose CPUs the thread runs on, or -1; set before start */
 };
 
-/* Pin the slots, take device memory, start the thread. Not for host devices.
- * On failure fini is still to be called. */
+/* Pin the slots, take device memory, start the thread on the CPUs of
+ * copier->node. Not for host devices. On failure fini is still to be called. */
 enum fg_status fgi_copier_start(struct fgi_copier *copier,
                                 struct fgi_pipeline *pipeline,
                                 struct fg_error *err);

@@ -304,7 +304,7 @@ void fg_loader_get_stats(const struct fg_loader *loader,
     for (int i = 0; i < FG_LABEL_COUNT; i++) {
         stats->wait_labels.ns[i] = atomic_load(&loader->wait_labels[i]);
     }
-    stats->placement = loader->placement;
+    stats->placement = loader->placement.report;
     stats->engine = report.name;
     stats->direct = direct_text(&pipeline->files);
     stats->device = pipeline->device->ops->kind;

@@ -5,6 +5,7 @@
 
 #include "runtime/copier.h"
 #include "runtime/pipeline.h"
+#include "runtime/placement.h"
 #include "runtime/reader.h"
 
 struct fg_loader {
@@ -12,12 +13,12 @@ struct fg_loader {
     struct fgi_reader reader;
     struct fgi_copier copier;
     struct fg_loader_config config; /* strings and pointers are not valid */
-    struct fgi_block stage;         /* staging ring */
-    struct fgi_block raw;           /* ring of decoded bytes */
+    struct fgi_block arena;         /* all memory: slots, then: */
+    struct fgi_block stage;         /* staging ring, a part of it */
+    struct fgi_block raw;           /* ring of decoded bytes, a part of it */
     struct fg_device *owned_device; /* opened here, or NULL */
     bool is_host;                   /* batches stay in host slots */
-    int node;                       /* home node in use, or -1 */
-    struct fg_placement placement;  /* of the slots */
+    struct fgi_placement placement; /* where memory and threads are */
     uint64_t open_ns;               /* when open was called */
     uint32_t fork_generation;       /* of the process that opened it */
 

@@ -87,7 +87,7 @@ static enum fg_status check_ranges(const struct fg_loader_config *config,
         {"inflight_bytes", config->inflight_bytes, 0, INFLIGHT_BYTES_MAX},
         {"slots", config->slots, 0, SLOTS_MAX},
         {"threads", config->threads, 0, THREADS_MAX},
-        {"flags", config->flags, 0, 0},
+        {"flags", config->flags, 0, FG_LOADER_NUMA_STRICT},
     };
 
     for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
@@ -117,6 +117,11 @@ static enum fg_status check_rest(const struct fg_loader_config *config,
                         "config: numa_node: got %d, which this machine does "
                         "not have",
                         config->numa_node);
+    }
+    if ((config->flags & FG_LOADER_NUMA_STRICT) != 0 &&
+        config->numa_node == FG_NODE_NONE) {
+        return fgi_fail(err, FG_ERR_ARGUMENT,
+                        "config: numa_node: got none, and placement is strict");
     }
     if (config->decode != NULL &&
         (config->decode_field == NULL ||

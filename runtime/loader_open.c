@@ -10,7 +10,6 @@
 #include "runtime/base/clock.h"
 #include "runtime/base/error.h"
 #include "runtime/base/math.h"
-#include "runtime/base/numa.h"
 #include "runtime/loader.h"
 
 static enum fg_status open_parts(struct fg_loader *loader,
@@ -35,15 +34,15 @@ static enum fg_status open_parts(struct fg_loader *loader,
         pipeline->device = loader->owned_device;
     }
     loader->is_host = pipeline->device->ops->is_host;
-    loader->node = config->numa_node;
-    if (config->numa_node == FG_NODE_AUTO) {
-        fg_device_get_info(pipeline->device, &info);
-        loader->node = info.numa_node;
-        if (loader->node < 0 && fgi_numa_node_count() == 1) {
-            loader->node = 0; /* there is no other */
-        }
+    fg_device_get_info(pipeline->device, &info);
+    status = fgi_placement_choose(&loader->placement, config->numa_node,
+                                  (config->flags & FG_LOADER_NUMA_STRICT) != 0,
+                                  &info, err);
+    if (status != FG_OK) {
+        return status;
     }
-    return FG_OK;
+    return fgi_placement_note_storage(&loader->placement,
+                                      pipeline->dataset->shards[0].path, err);
 }
 
 static enum fg_status check_memory(uint64_t total, struct fg_error *err)
@@ -62,32 +61,51 @@ static enum fg_status check_memory(uint64_t total, struct fg_error *err)
                     (unsigned long long)(machine >> 20));
 }
 
+/* A part of the arena, from `*from` on, which moves behind it. */
+static struct fgi_block take_part(const struct fgi_block *arena, size_t *from,
+                                  uint64_t bytes)
+{
+    struct fgi_block part = *arena;
+
+    part.mapping = NULL; /* the arena's to unmap */
+    part.mapping_bytes = 0;
+    part.base = arena->base + *from;
+    part.bytes = fgi_align_up(bytes, FGI_MIB(2));
+    *from += part.bytes;
+    return part;
+}
+
+/*
+ * One arena holds the slots and both rings, each from a huge page on, so that
+ * there is one kind of page, one policy, and one count of where they are.
+ */
 static enum fg_status map_memory(struct fg_loader *loader,
                                  const struct fgi_plan_sizes *sizes,
                                  struct fg_error *err)
 {
     struct fgi_pipeline *pipeline = &loader->pipeline;
     uint64_t slots = pipeline->slot_count * pipeline->layout.slot_bytes;
+    uint64_t total = fgi_align_up(slots, FGI_MIB(2)) +
+                     fgi_align_up(sizes->stage_bytes, FGI_MIB(2)) +
+                     fgi_align_up(sizes->raw_bytes, FGI_MIB(2));
+    size_t from = 0;
     enum fg_status status;
 
-    status = check_memory(slots + sizes->stage_bytes + sizes->raw_bytes, err);
+    status = check_memory(total, err);
     if (status == FG_OK) {
-        status = fgi_block_map(&pipeline->slots, slots, loader->node, err);
-    }
-    if (status == FG_OK && sizes->stage_bytes > 0) {
-        status = fgi_block_map(&loader->stage, sizes->stage_bytes, loader->node,
-                               err);
-    }
-    if (status == FG_OK && sizes->raw_bytes > 0) {
-        status =
-            fgi_block_map(&loader->raw, sizes->raw_bytes, loader->node, err);
+        status = fgi_placement_check_room(&loader->placement, total, err);
     }
     if (status == FG_OK) {
-        loader->placement.home_node = loader->node;
-        loader->placement.page_bytes = fgi_page_bytes(pipeline->slots.pages);
-        loader->placement.page_kind = fgi_pages_name(pipeline->slots.pages);
-        fgi_numa_verify(pipeline->slots.base, pipeline->slots.bytes,
-                        &loader->placement);
+        status = fgi_block_map_at(&loader->arena, total,
+                                  &loader->placement.place, err);
+    }
+    if (status == FG_OK) {
+        status = fgi_placement_prove(&loader->placement, &loader->arena, err);
+    }
+    if (status == FG_OK) {
+        pipeline->slots = take_part(&loader->arena, &from, slots);
+        loader->stage = take_part(&loader->arena, &from, sizes->stage_bytes);
+        loader->raw = take_part(&loader->arena, &from, sizes->raw_bytes);
     }
     return status;
 }
@@ -159,14 +177,15 @@ static enum fg_status start_threads(struct fg_loader *loader,
     struct fgi_reader *reader = &loader->reader;
     enum fg_status status;
 
-    status = fgi_work_init(&pipeline->work, config->threads, loader->node,
-                           sizes->loads + (pipeline->ticket_mask + 1) *
-                                              (config->threads + 1),
-                           err);
+    status = fgi_work_init(
+        &pipeline->work, config->threads, loader->placement.thread_node,
+        sizes->loads + (pipeline->ticket_mask + 1) * (config->threads + 1),
+        err);
     if (status != FG_OK) {
         return status;
     }
     if (!loader->is_host) {
+        loader->copier.node = loader->placement.thread_node;
         status = fgi_copier_start(&loader->copier, pipeline, err);
         if (status != FG_OK) {
             return status;
@@ -183,7 +202,7 @@ static enum fg_status start_threads(struct fg_loader *loader,
     };
     reader->engine_config = (struct fgi_engine_config){
         .depth = fgi_choose_depth(loader, config, reader->depth.max_bytes),
-        .node = loader->node,
+        .node = loader->placement.thread_node,
         .region_count = 1,
         .regions = &reader->region,
     };
@@ -298,9 +317,8 @@ void fgi_loader_fini(struct fg_loader *loader)
     /* No thread of ours is left, no read is in flight. */
     fgi_plan_fini(&pipeline->plan);
     free_tickets(pipeline);
-    fgi_block_unmap(&loader->raw);
-    fgi_block_unmap(&loader->stage);
-    fgi_block_unmap(&pipeline->slots);
+    fgi_block_unmap(&loader->arena);
+    fgi_placement_fini(&loader->placement);
     fgi_files_fini(&pipeline->files);
     fg_device_close(loader->owned_device);
     fg_dataset_close(pipeline->dataset);

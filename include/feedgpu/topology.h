@@ -75,7 +75,7 @@ struct fg_node {
     const char *cpus;          /* online ones as "0-7,16-23", or "" */
     uint64_t memory_bytes;     /* 0: none; FG_UNKNOWN */
     uint64_t free_bytes;       /* MemFree of it; FG_UNKNOWN */
-    uint64_t cache_bytes;      /* FilePages: reclaimable mostly; FG_UNKNOWN */
+    uint64_t cache_bytes;      /* page cache on it; FG_UNKNOWN */
     const uint32_t *distances; /* to each listed node, in their order; 0: ? */
     struct fg_hugepages hugepages[FG_HUGEPAGE_SIZES_MAX];
 };
@@ -218,8 +218,10 @@ fg_topology_find_pci(struct fg_topology *topology, const char *bus_id,
 enum fg_path { FG_PATH_MAP(FG_PATH_ENUM) };
 #undef FG_PATH_ENUM
 
-/* Text and meaning of a path class. Static. Threads: any. */
+/* Text of a path class ("PIX"). Static. Threads: any. */
 FG_EXPORT const char *fg_path_name(enum fg_path path);
+
+/* What a path class means, in words. Static. Threads: any. */
 FG_EXPORT const char *fg_path_meaning(enum fg_path path);
 
 /* The class of the way between two devices. Threads: any. Blocks: never. */

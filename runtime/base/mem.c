@@ -4,12 +4,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "runtime/base/clock.h"
 #include "runtime/base/error.h"
 #include "runtime/base/math.h"
 #include "runtime/base/numa.h"
@@ -94,35 +96,91 @@ const char *fgi_pages_name(enum fgi_pages pages)
     return "?";
 }
 
-/* One touching thread's part of a block. */
+/*
+ * Touching: one thread per part, all on the node's CPUs, so that pages come
+ * from there even where no memory policy may be set.
+ *
+ * Where memory is fragmented, each transparent huge page may make the kernel
+ * compact memory first, for so long that setting up takes minutes. So huge
+ * pages are touched in chunks, and when one is slow and compaction was at work
+ * meanwhile, the rest of the part is taken as small pages.
+ */
 struct touch {
     struct fgi_thread thread;
-    uint8_t *base; /* of its part */
-    size_t bytes;  /* of its part */
-    int result;    /* 0 or an errno */
+    uint8_t *base;      /* of its part */
+    size_t bytes;       /* of its part */
+    bool is_thp;        /* may turn to small pages */
+    bool is_hugetlb;    /* a page that is not there would be a SIGBUS */
+    size_t small_bytes; /* that were taken small; the thread's */
+    int result;         /* 0 or an errno; the thread's */
 };
 
-static void touch_pages(void *context)
-{
-    struct touch *touch = context;
+#define CHUNK_BYTES FGI_MIB(32)
+/* Slower than this is not zeroing pages any more. */
+#define CHUNK_NS_MAX (CHUNK_BYTES * 2) /* 0.5 GB/s */
 
-    if (madvise(touch->base, touch->bytes, MADV_POPULATE_WRITE) == 0) {
-        touch->result = 0;
-        return;
+/* How often the kernel has stalled for compaction; 0: it does not say. */
+static uint64_t compaction_stalls(void)
+{
+    unsigned long long stalls = 0;
+    char line[128];
+    FILE *file = fopen("/proc/vmstat", "re");
+
+    while (file != NULL && fgets(line, sizeof(line), file) != NULL) {
+        if (sscanf(line, "compact_stall %20llu", &stalls) == 1) {
+            break;
+        }
+    }
+    if (file != NULL) {
+        fclose(file);
+    }
+    return stalls;
+}
+
+static int touch_chunk(const struct touch *touch, uint8_t *base, size_t bytes)
+{
+    if (madvise(base, bytes, MADV_POPULATE_WRITE) == 0) {
+        return 0;
     }
     if (errno != EINVAL) {
-        touch->result = errno;
-        return;
+        return errno;
+    }
+    if (touch->is_hugetlb) {
+        return ENOMEM; /* this kernel cannot say it without a SIGBUS */
     }
     /* Before Linux 5.14: a store to each page does the same. */
-    for (size_t at = 0; at < touch->bytes; at += FGI_KIB(4)) {
-        ((volatile uint8_t *)touch->base)[at] = 0;
+    for (size_t at = 0; at < bytes; at += FGI_KIB(4)) {
+        ((volatile uint8_t *)base)[at] = 0;
     }
+    return 0;
+}
+
+static void touch_part(void *context)
+{
+    struct touch *touch = context;
+    uint64_t stalls = touch->is_thp ? compaction_stalls() : 0;
+
     touch->result = 0;
+    for (size_t at = 0; at < touch->bytes && touch->result == 0;) {
+        size_t bytes = fgi_min(CHUNK_BYTES, touch->bytes - at);
+        uint64_t start_ns = fgi_now_ns();
+
+        touch->result = touch_chunk(touch, touch->base + at, bytes);
+        at += bytes;
+        if (!touch->is_thp || at == touch->bytes ||
+            fgi_now_ns() - start_ns < CHUNK_NS_MAX) {
+            continue;
+        }
+        if (compaction_stalls() != stalls) {
+            touch->is_thp = false;
+            touch->small_bytes = touch->bytes - at;
+            madvise(touch->base + at, touch->small_bytes, MADV_NOHUGEPAGE);
+        }
+    }
 }
 
 /* Touch all pages in parallel. Returns 0 or the first errno. */
-static int touch_block(const struct fgi_block *block)
+static int touch_block(struct fgi_block *block, int thread_node)
 {
     struct touch parts[TOUCH_THREADS_MAX];
     size_t count = fgi_clamp(block->bytes / TOUCH_BYTES_MIN, 1,
@@ -136,15 +194,18 @@ static int touch_block(const struct fgi_block *block)
         parts[i] = (struct touch){
             .base = block->base + from,
             .bytes = fgi_min(each, block->bytes - from),
+            .is_thp = block->pages == FGI_PAGES_THP,
+            .is_hugetlb = block->pages == FGI_PAGES_HUGETLB,
         };
-        if (fgi_thread_start(&parts[i].thread, "fg-touch", block->node,
-                             touch_pages, &parts[i], NULL) != FG_OK) {
-            touch_pages(&parts[i]);
+        if (fgi_thread_start(&parts[i].thread, "fg-touch", thread_node,
+                             touch_part, &parts[i], NULL) != FG_OK) {
+            touch_part(&parts[i]);
         }
     }
     for (size_t i = 0; i < count; i++) {
         fgi_thread_join(&parts[i].thread);
         result = result != 0 ? result : parts[i].result;
+        block->small_bytes += parts[i].small_bytes;
     }
     return result;
 }
@@ -197,12 +258,13 @@ static bool thp_is_off(void)
 }
 
 /* Policy and advice come before the first touch, or they do nothing. */
-static void advise(struct fgi_block *block)
+static void advise(struct fgi_block *block, bool is_strict)
 {
     block->policy_errno = 0;
     if (block->node >= 0) {
         block->policy_errno =
-            fgi_numa_prefer(block->base, block->bytes, block->node);
+            is_strict ? fgi_numa_bind(block->base, block->bytes, block->node)
+                      : fgi_numa_prefer(block->base, block->bytes, block->node);
     }
     if (block->pages == FGI_PAGES_THP &&
         (madvise(block->base, block->bytes, MADV_HUGEPAGE) != 0 ||
@@ -228,6 +290,24 @@ static enum fg_status fail_map(struct fg_error *err, int sys_errno,
 enum fg_status fgi_block_map(struct fgi_block *block, uint64_t bytes, int node,
                              struct fg_error *err)
 {
+    struct fgi_block_place place = {.node = node, .thread_node = node};
+
+    return fgi_block_map_at(block, bytes, &place, err);
+}
+
+/*
+ * Would all of it fit into the node's own huge pages? Without this question a
+ * preferred node's shortage is filled with another node's, silently.
+ */
+static bool has_hugepages(int node, uint64_t bytes)
+{
+    return node < 0 || fgi_numa_free_hugepages(node) >= bytes / HUGE_BYTES;
+}
+
+enum fg_status fgi_block_map_at(struct fgi_block *block, uint64_t bytes,
+                                const struct fgi_block_place *place,
+                                struct fg_error *err)
+{
     static const enum fgi_pages ladder[] = {FGI_PAGES_HUGETLB, FGI_PAGES_THP};
     int last = ENOMEM;
 
@@ -242,13 +322,17 @@ enum fg_status fgi_block_map(struct fgi_block *block, uint64_t bytes, int node,
     }
     bytes = fgi_align_up(bytes, HUGE_BYTES);
     for (size_t i = 0; i < sizeof(ladder) / sizeof(ladder[0]); i++) {
+        if (ladder[i] == FGI_PAGES_HUGETLB ? !has_hugepages(place->node, bytes)
+                                           : place->only_hugetlb) {
+            continue;
+        }
         if (!map_pages(block, ladder[i], bytes)) {
             last = errno;
             continue;
         }
-        block->node = node;
-        advise(block);
-        last = touch_block(block);
+        block->node = place->node;
+        advise(block, place->is_strict);
+        last = touch_block(block, place->thread_node);
         if (last == 0) {
             return FG_OK;
         }

@@ -44,8 +44,17 @@ struct fgi_block {
     void *mapping;        /* what to unmap */
     size_t mapping_bytes; /* how much of it */
     enum fgi_pages pages; /* what it is made of */
-    int node;             /* preferred node, or -1 */
+    int node;             /* node of the policy, or -1 */
     int policy_errno;     /* why mbind was refused, or 0 */
+    size_t small_bytes; /* THP: taken small so as not to wait for compaction */
+};
+
+/* Where a block's pages are to lie. */
+struct fgi_block_place {
+    int node;          /* of the memory policy; -1: none */
+    int thread_node;   /* whose CPUs touch the pages; -1: any */
+    bool is_strict;    /* bind to the node instead of preferring it */
+    bool only_hugetlb; /* bound small pages would not fit the node */
 };
 
 /*
@@ -57,6 +66,11 @@ struct fgi_block {
  */
 enum fg_status fgi_block_map(struct fgi_block *block, uint64_t bytes, int node,
                              struct fg_error *err);
+
+/* The same with all choices. */
+enum fg_status fgi_block_map_at(struct fgi_block *block, uint64_t bytes,
+                                const struct fgi_block_place *place,
+                                struct fg_error *err);
 
 /* Give the pages back. A zeroed struct is allowed. */
 void fgi_block_unmap(struct fgi_block *block);

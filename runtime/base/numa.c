@@ -21,8 +21,9 @@
 
 #include "runtime/base/math.h"
 
-/* Pages asked about in one move_pages call. */
-#define VERIFY_PAGES 512
+/* Small pages asked about in one move_pages call: a huge page's. */
+#define SMALL_BYTES 4096
+#define SMALL_PAGES_MAX 512
 
 #define NODES_MAX 1024
 #define CPUS_MAX 8192
@@ -116,7 +117,7 @@ bool fgi_numa_node_exists(int node)
     return bit_is_set(set.words, (unsigned long)node);
 }
 
-int fgi_numa_prefer(void *address, size_t bytes, int node)
+static int set_policy(void *address, size_t bytes, int node, int policy)
 {
     struct node_set set = {{0}};
 
@@ -124,10 +125,41 @@ int fgi_numa_prefer(void *address, size_t bytes, int node)
         return EINVAL; /* an empty set would quietly mean "local" */
     }
     set_bit(set.words, (unsigned long)node);
-    if (mbind(address, bytes, MPOL_PREFERRED, set.words, NODES_MAX, 0) != 0) {
+    if (mbind(address, bytes, policy, set.words, NODES_MAX, 0) != 0) {
         return errno;
     }
     return 0;
+}
+
+int fgi_numa_prefer(void *address, size_t bytes, int node)
+{
+    return set_policy(address, bytes, node, MPOL_PREFERRED);
+}
+
+int fgi_numa_bind(void *address, size_t bytes, int node)
+{
+    return set_policy(address, bytes, node, MPOL_BIND);
+}
+
+uint64_t fgi_numa_free_hugepages(int node)
+{
+    unsigned long long pages = 0;
+    char path[112];
+    FILE *file;
+
+    snprintf(path, sizeof(path),
+             "/sys/devices/system/node/node%d/hugepages/hugepages-2048kB/"
+             "free_hugepages",
+             node);
+    file = fopen(path, "re");
+    if (file == NULL) {
+        return 0;
+    }
+    if (fscanf(file, "%20llu", &pages) != 1) {
+        pages = 0;
+    }
+    fclose(file);
+    return pages;
 }
 
 int fgi_numa_run_on(int node)
@@ -173,76 +205,78 @@ int fgi_numa_current_node(void)
     return (int)node;
 }
 
-/* Count the pages of one chunk; false when the kernel refuses to tell. */
-static bool verify_chunk(uint8_t *base, size_t pages, size_t page_bytes,
-                         int home, uint64_t *on_home)
-{
-    void *addresses[VERIFY_PAGES];
-    int status[VERIFY_PAGES];
+/* Pages by node; those that are nowhere are not counted. */
+struct tally {
+    uint64_t pages[NODES_MAX];
+};
 
-    for (size_t i = 0; i < pages; i++) {
-        addresses[i] = base + i * page_bytes;
+/*
+ * The node of one page of the arena, asked of move_pages: the home node if all
+ * of its small pages are there, else that of the first which is not. -1 when
+ * the kernel refuses to tell.
+ */
+static int node_of_page(uint8_t *page, size_t small_pages, int home, int *node)
+{
+    void *addresses[SMALL_PAGES_MAX];
+    int status[SMALL_PAGES_MAX];
+
+    for (size_t i = 0; i < small_pages; i++) {
+        addresses[i] = page + i * SMALL_BYTES;
     }
-    if (move_pages(0, pages, addresses, NULL, status, 0) != 0) {
-        return false;
+    if (move_pages(0, small_pages, addresses, NULL, status, 0) != 0) {
+        return -1;
     }
-    for (size_t i = 0; i < pages; i++) {
-        *on_home += status[i] == home;
+    *node = home;
+    for (size_t i = 0; i < small_pages && *node == home; i++) {
+        *node = status[i];
     }
-    return true;
+    return 0;
 }
 
 /* Ask move_pages about every page. */
-static bool verify_by_asking(const void *address, uint64_t pages,
-                             struct fg_placement *placement)
+static bool tally_by_asking(const void *address,
+                            const struct fg_placement *placement,
+                            struct tally *tally)
 {
+    bool is_one = strcmp(placement->page_kind, "hugetlb") == 0;
+    size_t small_pages = is_one ? 1 : placement->page_bytes / SMALL_BYTES;
     uint8_t *base = (uint8_t *)(uintptr_t)address;
-    uint64_t on_home = 0;
+    int node;
 
-    for (uint64_t at = 0; at < pages; at += VERIFY_PAGES) {
-        size_t count = (size_t)fgi_min(VERIFY_PAGES, pages - at);
-
-        if (!verify_chunk(base + at * placement->page_bytes, count,
-                          placement->page_bytes, placement->home_node,
-                          &on_home)) {
+    for (uint64_t i = 0; i < placement->pages; i++) {
+        if (node_of_page(base + i * placement->page_bytes, small_pages,
+                         placement->home_node, &node) != 0) {
             return false;
         }
+        if (node >= 0 && node < NODES_MAX) {
+            tally->pages[node]++;
+        }
     }
-    placement->pages_on_home_node = on_home;
-    placement->verified_by = "move_pages";
     return true;
 }
 
 /* Add up the "N<node>=<pages>" words of one line. */
-static void add_node_words(const char *line, int home, uint64_t *total,
-                           uint64_t *on_home)
+static void add_node_words(const char *line, struct tally *tally)
 {
     for (const char *at = strstr(line, " N"); at != NULL;
          at = strstr(at + 1, " N")) {
         char *end;
         long node = strtol(at + 2, &end, 10);
 
-        if (end != at + 2 && *end == '=') {
-            uint64_t pages = strtoull(end + 1, NULL, 10);
-
-            *total += pages;
-            *on_home += node == home ? pages : 0;
+        if (end != at + 2 && *end == '=' && node >= 0 && node < NODES_MAX) {
+            tally->pages[node] += strtoull(end + 1, NULL, 10);
         }
     }
 }
 
 /*
- * Take the node counts of the mappings that start in the range, and of the
- * one that holds its first byte. They are in the kernel's own page unit, so
- * only their proportion is used.
+ * Add the node counts of the mappings that start in the range, and of the one
+ * that holds its first byte, in the kernel's own page unit.
  */
-static bool verify_by_maps(const void *address, size_t bytes,
-                           struct fg_placement *placement)
+static bool read_maps(const void *address, size_t bytes, struct tally *tally)
 {
     uint64_t from = (uintptr_t)address;
-    uint64_t holder[2] = {0, 0}; /* total and on_home of the last one before */
-    uint64_t total = 0;
-    uint64_t on_home = 0;
+    struct tally holder = {{0}}; /* of the last mapping before */
     char line[1024];
     FILE *file = fopen("/proc/self/numa_maps", "re");
 
@@ -253,36 +287,101 @@ static bool verify_by_maps(const void *address, size_t bytes,
         uint64_t start = strtoull(line, NULL, 16);
 
         if (start <= from) {
-            holder[0] = holder[1] = 0;
-            add_node_words(line, placement->home_node, &holder[0], &holder[1]);
+            memset(&holder, 0, sizeof(holder));
+            add_node_words(line, &holder);
         } else if (start < from + bytes) {
-            add_node_words(line, placement->home_node, &total, &on_home);
+            add_node_words(line, tally);
         }
     }
     fclose(file);
-    total += holder[0];
-    on_home += holder[1];
+    for (size_t i = 0; i < NODES_MAX; i++) {
+        tally->pages[i] += holder.pages[i];
+    }
+    return true;
+}
+
+/*
+ * The kernel's lines may hold a neighbour's pages too, so their proportions
+ * are used. What is not at home is rounded up: a page too many, never one too
+ * few.
+ */
+static bool tally_by_maps(const void *address, size_t bytes,
+                          const struct fg_placement *placement,
+                          struct tally *tally)
+{
+    uint64_t total = 0;
+    uint64_t elsewhere = 0;
+
+    if (!read_maps(address, bytes, tally)) {
+        return false;
+    }
+    for (size_t i = 0; i < NODES_MAX; i++) {
+        total += tally->pages[i];
+    }
     if (total == 0) {
         return false;
     }
-    placement->pages_on_home_node =
-        (uint64_t)((double)placement->pages * (double)on_home / (double)total);
-    placement->verified_by = "numa_maps";
+    for (int i = 0; i < NODES_MAX; i++) {
+        if (i != placement->home_node) {
+            tally->pages[i] =
+                fgi_ceil_div(tally->pages[i] * placement->pages, total);
+            elsewhere += tally->pages[i];
+        }
+    }
+    tally->pages[placement->home_node] =
+        placement->pages - fgi_min(elsewhere, placement->pages);
     return true;
+}
+
+/* List the other nodes, most pages first; the last entry may be left out. */
+static void list_elsewhere(const struct tally *tally,
+                           struct fg_placement *placement)
+{
+    for (int node = 0; node < NODES_MAX; node++) {
+        uint32_t at = placement->elsewhere_count;
+
+        if (tally->pages[node] == 0 || node == placement->home_node) {
+            continue;
+        }
+        while (at > 0 &&
+               placement->elsewhere[at - 1].pages < tally->pages[node]) {
+            if (at < FG_PLACEMENT_ELSEWHERE_MAX) {
+                placement->elsewhere[at] = placement->elsewhere[at - 1];
+            }
+            at--;
+        }
+        if (at < FG_PLACEMENT_ELSEWHERE_MAX) {
+            placement->elsewhere[at] = (struct fg_node_pages){
+                .node = node, .pages = tally->pages[node]};
+        }
+        if (placement->elsewhere_count < FG_PLACEMENT_ELSEWHERE_MAX) {
+            placement->elsewhere_count++;
+        }
+    }
 }
 
 void fgi_numa_verify(const void *address, size_t bytes,
                      struct fg_placement *placement)
 {
-    uint64_t pages = bytes / placement->page_bytes;
+    struct tally tally = {{0}};
 
-    placement->pages = pages;
-    placement->pages_on_home_node = pages;
+    placement->pages = bytes / placement->page_bytes;
+    placement->pages_on_home_node = placement->pages;
+    placement->elsewhere_count = 0;
     placement->verified_by = "nothing";
-    if (placement->home_node < 0 || pages == 0) {
+    if (placement->home_node < 0 || placement->home_node >= NODES_MAX ||
+        placement->pages == 0) {
         return;
     }
-    if (!verify_by_asking(address, pages, placement)) {
-        (void)verify_by_maps(address, bytes, placement);
+    if (tally_by_asking(address, placement, &tally)) {
+        placement->verified_by = "move_pages";
+    } else {
+        memset(&tally, 0, sizeof(tally));
+        if (!tally_by_maps(address, bytes, placement, &tally)) {
+            return;
+        }
+        placement->verified_by = "numa_maps";
     }
+    placement->pages_on_home_node = tally.pages[placement->home_node];
+    list_elsewhere(&tally, placement);
 }

@@ -25,6 +25,15 @@ bool fgi_numa_node_exists(int node);
  */
 int fgi_numa_prefer(void *address, size_t bytes, int node);
 
+/*
+ * Allow pages of the range on `node` only. A touch that finds the node full
+ * is the OOM killer's: ask for room first. Returns 0 or an errno.
+ */
+int fgi_numa_bind(void *address, size_t bytes, int node);
+
+/* Reserved huge pages of 2 MiB that are free on the node; 0 when unknown. */
+uint64_t fgi_numa_free_hugepages(int node);
+
 /* Run the calling thread on the node's CPUs. Returns 0 or an errno. */
 int fgi_numa_run_on(int node);
 
@@ -32,8 +41,9 @@ int fgi_numa_run_on(int node);
 int fgi_numa_current_node(void);
 
 /*
- * Count where the pages lie: fills pages, pages_on_home_node, verified_by
- * (home_node, page_bytes and page_kind are the caller's). Touched pages only.
+ * Count where the pages lie: fills pages, pages_on_home_node, elsewhere and
+ * verified_by (home_node, page_bytes and page_kind are the caller's). Touched
+ * pages only. A transparent huge page is at home if all of its 4 KiB are.
  */
 void fgi_numa_verify(const void *address, size_t bytes,
                      struct fg_placement *placement);

@@ -5,7 +5,6 @@
  */
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -62,14 +61,13 @@ static bool read_mount(const char *line, dev_t number, struct mount *mount)
 static bool find_mount(dev_t number, struct mount *mount)
 {
     FILE *file = fopen("/proc/self/mountinfo", "re");
-    char *line = malloc(LINE_BYTES);
+    char line[LINE_BYTES];
     bool is_found = false;
 
-    while (file != NULL && line != NULL && !is_found &&
-           fgets(line, LINE_BYTES, file) != NULL) {
+    while (file != NULL && !is_found &&
+           fgets(line, sizeof(line), file) != NULL) {
         is_found = read_mount(line, number, mount);
     }
-    free(line);
     if (file != NULL) {
         fclose(file);
     }

@@ -79,11 +79,17 @@ static void find_nodes(struct scan *scan)
 
 static void read_memory(struct scan *scan, struct fg_node *node)
 {
+    uint64_t active;
+    uint64_t inactive;
+
     node->memory_bytes = node->free_bytes = node->cache_bytes = FG_UNKNOWN;
     if (read_node_file(scan, node->node, "meminfo")) {
         (void)fgi_parse_meminfo(scan->text, "MemTotal", &node->memory_bytes);
         (void)fgi_parse_meminfo(scan->text, "MemFree", &node->free_bytes);
-        (void)fgi_parse_meminfo(scan->text, "FilePages", &node->cache_bytes);
+        if (fgi_parse_meminfo(scan->text, "Active(file)", &active) &&
+            fgi_parse_meminfo(scan->text, "Inactive(file)", &inactive)) {
+            node->cache_bytes = active + inactive;
+        }
     }
 }
 

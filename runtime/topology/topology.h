@@ -12,7 +12,6 @@
  *     home.c      the home node of a device
  *     block.c     block devices and the disks below them
  *     topology.c  the snapshot: open, close, look up
- *     process.c   a running process; process_move.c puts it on a node
  */
 #ifndef FGI_TOPOLOGY_TOPOLOGY_H
 #define FGI_TOPOLOGY_TOPOLOGY_H

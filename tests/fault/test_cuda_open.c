@@ -104,7 +104,7 @@ static void open_any_takes_the_first_that_works(void **state)
     assert_nothing_is_left();
 }
 
-static void open_asks_the_driver_for_a_node_sysfs_lacks(void **state)
+static void open_says_the_node_that_the_driver_says(void **state)
 {
     static const int nodes[] = {3, 0, -1};
 
@@ -155,8 +155,7 @@ int main(void)
         cmocka_unit_test_setup(open_without_a_gpu_says_why, reset),
         cmocka_unit_test_setup(open_auto_without_a_gpu_is_emulated, reset),
         cmocka_unit_test_setup(open_any_takes_the_first_that_works, reset),
-        cmocka_unit_test_setup(open_asks_the_driver_for_a_node_sysfs_lacks,
-                               reset),
+        cmocka_unit_test_setup(open_says_the_node_that_the_driver_says, reset),
         cmocka_unit_test_setup(open_with_a_bad_number_is_refused, reset),
     };
 

@@ -50,7 +50,8 @@ class Machine:
         self.put(f"{where}/meminfo", "\n".join([
             f"Node {number} MemTotal:       {memory_gib * kib:8} kB",
             f"Node {number} MemFree:        {free_gib * kib:8} kB",
-            f"Node {number} FilePages:      {memory_gib * kib // 16:8} kB"]))
+            f"Node {number} Active(file):   {memory_gib * kib // 32:8} kB",
+            f"Node {number} Inactive(file): {memory_gib * kib // 16:8} kB"]))
         for size in (2048, 1048576):
             huge = f"{where}/hugepages/hugepages-{size}kB"
             self.put(f"{huge}/nr_hugepages", 512 if size == 2048 else 0)

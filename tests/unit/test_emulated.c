@@ -90,12 +90,12 @@ static void open_with_a_bad_name_says_what_is_wanted(void **state)
     } rows[] = {
         {"emulated:v100",
          "device emulated: profile: got \"v100\", wanted h100, "
-         "a100, b200 or copy=GB/s,latency=US,node=N"},
+         "a100, b200 or copy=GB/s,latency=US,node=N,bus=ID"},
         {"emulated:h100,a100",
          "device emulated: profile: got \"a100\", wanted h100, a100, b200 or "
-         "copy=GB/s,latency=US,node=N"},
+         "copy=GB/s,latency=US,node=N,bus=ID"},
         {"emulated:h100,", "device emulated: profile: got \"\", wanted h100, "
-                           "a100, b200 or copy=GB/s,latency=US,node=N"},
+                           "a100, b200 or copy=GB/s,latency=US,node=N,bus=ID"},
         {"emulated:copy=0", "device emulated: profile: got \"copy=0\", wanted "
                             "copy=GB/s from 0.001 to 100000"},
         {"emulated:copy=", "device emulated: profile: got \"copy=\", wanted "
@@ -110,7 +110,7 @@ static void open_with_a_bad_name_says_what_is_wanted(void **state)
          "latency=US from 0 to 1000000"},
         {"emulated:node=4095", "device emulated: profile: got \"node=4095\", "
                                "wanted node=N of a NUMA node that exists"},
-        {"host:0", "device host: name: got \":0\", wanted nothing after "
+        {"host:0", "device host: name: got \":0\", wanted node=N or bus=ID "
                    "\"host\""},
         {"", "device: name: got \"\", wanted \"auto\", \"cuda:N\", "
              "\"emulated[:PROFILE]\" or \"host\""},

@@ -128,7 +128,7 @@ static const struct bound bounds[] = {
           "config: inflight_bytes: got 4294967297, wanted 0 to 4294967296"),
     BOUND(slots, 4096, "config: slots: got 4097, wanted 0 to 4096"),
     BOUND(threads, 256, "config: threads: got 257, wanted 0 to 256"),
-    BOUND(flags, 0, "config: flags: got 1, wanted 0 to 0"),
+    BOUND(flags, 1, "config: flags: got 2, wanted 0 to 1"),
 };
 
 static void put(struct fg_loader_config *config, const struct bound *bound,

@@ -96,6 +96,7 @@ static struct fg_placement verified(int home, uint64_t bytes)
 
     if (fgi_block_map(&block, bytes, home, NULL) == FG_OK) {
         placement.page_bytes = fgi_page_bytes(block.pages);
+        placement.page_kind = fgi_pages_name(block.pages);
         fgi_numa_verify(block.base, block.bytes, &placement);
         fgi_block_unmap(&block);
     }

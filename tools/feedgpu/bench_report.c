@@ -188,22 +188,45 @@ static void print_rates(const struct bench *bench)
            seconds(bench->open_ns), seconds(bench->stats.first_batch_ns));
 }
 
-static void print_use(const struct bench *bench)
+/* A line per remark; they are joined by "; ". */
+static void print_note(const char *note)
 {
-    const struct fg_placement *placement = &bench->stats.placement;
+    while (note[0] != '\0') {
+        const char *end = strstr(note, "; ");
+        size_t length = end == NULL ? strlen(note) : (size_t)(end - note);
+        printf("          %.*s\n", (int)length, note);
+        note += length + (end == NULL ? 0 : strlen("; "));
+    }
+}
+
+static void print_placement(const struct fg_placement *placement)
+{
     char size[SIZE_TEXT_BYTES];
-    char count[COUNT_BYTES];
-    printf("cpu       %.3f s per GB; %s resident\n", bench_cpu_s_per_gb(bench),
-           size_format(bench->after.rss_bytes, size));
     if (placement->home_node < 0) {
         printf("placement home node not known: ");
     } else {
-        printf("placement node %" PRId32 ": %" PRIu64 " of ",
-               placement->home_node, placement->pages_on_home_node);
+        printf("placement node %" PRId32 " (%s): %" PRIu64 " of ",
+               placement->home_node,
+               fg_node_source_name(placement->home_source),
+               placement->pages_on_home_node);
     }
     printf("%" PRIu64 " pages of %s (%s, by %s)\n", placement->pages,
            size_format(placement->page_bytes, size), placement->page_kind,
            placement->verified_by);
+    for (uint32_t i = 0; i < placement->elsewhere_count; i++) {
+        printf("          %" PRIu64 " on node %" PRId32 "\n",
+               placement->elsewhere[i].pages, placement->elsewhere[i].node);
+    }
+    print_note(placement->note);
+}
+
+static void print_use(const struct bench *bench)
+{
+    char size[SIZE_TEXT_BYTES];
+    char count[COUNT_BYTES];
+    printf("cpu       %.3f s per GB; %s resident\n", bench_cpu_s_per_gb(bench),
+           size_format(bench->after.rss_bytes, size));
+    print_placement(&bench->stats.placement);
     printf("reads     %s, together %s, %" PRIu64 " retried; bad samples: "
            "%" PRIu64 "\n",
            format_count(bench->stats.reads, count),

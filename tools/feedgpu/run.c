@@ -36,6 +36,9 @@ int run_open(const struct options *options, struct fg_device *device,
     }
     config.dataset = options->operands[0];
     config.use_device = device;
+    if (options->numa_strict) {
+        config.flags |= FG_LOADER_NUMA_STRICT;
+    }
     if (options->load_state_path != NULL) {
         if (!state_load(options->load_state_path, &state)) {
             return STATUS_FAILED;

@@ -84,6 +84,9 @@ static const struct option engine_options[] = {
      "chosen by the library", "threads that decode and assemble"},
     {"numa-node", 0, OPTION_NODE, AT(loader.numa_node), "auto|none|N", 0, 0,
      NULL, "where buffers and threads live; auto: the device's home node"},
+    {"numa-strict", 0, OPTION_FLAG, AT(numa_strict), NULL, 0, 0, NULL,
+     "memory on that node or nowhere: fail where the kernel would put some of "
+     "it elsewhere"},
     {"verbose", 'v', OPTION_FLAG, AT(verbose), NULL, 0, 0, NULL,
      "what the loader decides, on stderr"},
 };
