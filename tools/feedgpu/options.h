@@ -46,7 +46,6 @@ struct options {
     bool ids;                       /* cat: a line per sample, no bytes */
     bool verbose;                   /* the library's log lines on stderr */
     bool numa_strict;               /* memory on the home node or nowhere */
-    const char *sysroot;            /* topo: a copy of /sys, or NULL */
     double compute_ms;              /* bench: of one step */
     const char *sysroot;            /* --sysroot; NULL: this machine */
     const char *load_state_path;    /* or NULL */
