@@ -226,7 +226,7 @@ def gpu_memory(machine):
     machine.pci(port, BRIDGE, numa_node=0, **links(GEN5, 16))
     machine.pci(f"{port}/0009:01:00.0", GPU, vendor="0x10de",
                 device="0x2342", driver="nvidia", **local,
-                **links("64.0 GT/s PCIe", 16, GEN5, 1))
+                **links(GEN5, 16))
     machine.put("proc/driver/nvidia/gpus/0009:01:00.0/numa_status",
                 "Node: 1\nStatus: online")
     machine.put("proc/driver/nvidia/gpus/0009:01:00.0/information",

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# run.sh GROUP BIN_FOLDER: boot one machine and run a group of cases in it.
-# BIN_FOLDER holds feedgpu, deny and fill. Exit status 77: skipped.
+# run.sh GROUP FEEDGPU PROBES: boot one machine and run a group of cases in it.
+# PROBES is the folder of deny and fill. Exit status 77: skipped.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 group=$1
-bin=$2
+feedgpu=$2
+probes=$3
 
 skip()
 {
@@ -18,19 +19,18 @@ for program in qemu-system-x86_64 busybox cpio modprobe mke2fs; do
         skip "no $program: the virtual machines are left out"
 done
 export PATH=$PATH:/sbin:/usr/sbin
-kernel=${FEEDGPU_VM_KERNEL:-}
-[ -n "$kernel" ] ||
+# The newest kernel that fetch-kernel.sh has unpacked, or that is installed.
+fetched=${FEEDGPU_VM_KERNELS:-$here/../../build/vm-kernel}
+kernel=$(compgen -G "$fetched/boot/vmlinuz-*-amd64" | sort -V | tail -n 1) ||
     kernel=$(compgen -G '/boot/vmlinuz-*-cloud-amd64' | sort -V | tail -n 1) ||
-    skip "no kernel: set FEEDGPU_VM_KERNEL, or see tests/vm/README.md"
+    skip "no kernel for the guest: tests/vm/fetch-kernel.sh gets one"
 [ -r "$kernel" ] || skip "$kernel: not readable"
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir "$work/data"
 head -c $((32 << 20)) /dev/urandom >"$work/data/data.bin"
-for path in feedgpu deny fill; do
-    options+=(-c "$bin/$path")
-done
+options+=(-c "$feedgpu:/w/feedgpu" -c "$probes/deny" -c "$probes/fill")
 options+=(-k "$kernel" -c "$here/cases" -c "$here/cases/in_group"
     -c "$here/cases/as_nobody_64k" -t 200)
 

@@ -16,5 +16,6 @@ extern const struct command verify_command;
 extern const struct command cat_command;
 extern const struct command bench_command;
 extern const struct command doctor_command;
+extern const struct command topo_command;
 
 #endif /* TOOL_TABLES_H */
