@@ -111,7 +111,7 @@ static void open_with_a_bad_name_says_what_is_wanted(void **state)
         {"emulated:node=4095", "device emulated: profile: got \"node=4095\", "
                                "wanted node=N of a NUMA node that exists"},
         {"host:0", "device host: name: got \":0\", wanted node=N or bus=ID "
-                   "\"host\""},
+                   "after \"host\""},
         {"", "device: name: got \"\", wanted \"auto\", \"cuda:N\", "
              "\"emulated[:PROFILE]\" or \"host\""},
         {"emulatedx", "device: name: got \"emulatedx\", wanted \"auto\", "

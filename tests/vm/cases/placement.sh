@@ -149,7 +149,8 @@ threads_on()
         *) continue ;;
         esac
         seen=$((seen + 1))
-        grep -q "^Cpus_allowed_list:	$3\$" "$task/status" || return 1
+        grep -q "^Cpus_allowed_list:[[:space:]]*$3\$" "$task/status" ||
+            return 1
     done
     [ "$seen" -gt 0 ]
 }
