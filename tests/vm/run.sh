@@ -62,7 +62,8 @@ disks)
     options+=(--nvme-drive throttling.bps-read=16777216)
     disk 1 data
     disk 1 data
-    options+=(--pci 1)
+    # A disk that is gone with reads under way is given up after this long.
+    options+=(--pci 1 -a nvme_core.io_timeout=5)
     ;;
 *)
     echo "run.sh: $group: no such group" >&2
