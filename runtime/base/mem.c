@@ -109,10 +109,10 @@ struct touch {
     struct fgi_thread thread;
     uint8_t *base;      /* of its part */
     size_t bytes;       /* of its part */
-    bool is_thp;        /* may turn to small pages */
-    bool is_hugetlb;    /* a page that is not there would be a SIGBUS */
     size_t small_bytes; /* that were taken small; the thread's */
     int result;         /* 0 or an errno; the thread's */
+    bool is_thp;        /* may turn to small pages */
+    bool is_hugetlb;    /* a page that is not there would be a SIGBUS */
 };
 
 #define CHUNK_BYTES FGI_MIB(32)
@@ -122,12 +122,14 @@ struct touch {
 /* How often the kernel has stalled for compaction; 0: it does not say. */
 static uint64_t compaction_stalls(void)
 {
-    unsigned long long stalls = 0;
+    static const char key[] = "compact_stall ";
+    uint64_t stalls = 0;
     char line[128];
     FILE *file = fopen("/proc/vmstat", "re");
 
     while (file != NULL && fgets(line, sizeof(line), file) != NULL) {
-        if (sscanf(line, "compact_stall %20llu", &stalls) == 1) {
+        if (strncmp(line, key, strlen(key)) == 0) {
+            stalls = strtoull(line + strlen(key), NULL, 10);
             break;
         }
     }

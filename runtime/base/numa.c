@@ -143,8 +143,9 @@ int fgi_numa_bind(void *address, size_t bytes, int node)
 
 uint64_t fgi_numa_free_hugepages(int node)
 {
-    unsigned long long pages = 0;
+    uint64_t pages = 0;
     char path[112];
+    char text[32];
     FILE *file;
 
     snprintf(path, sizeof(path),
@@ -155,8 +156,8 @@ uint64_t fgi_numa_free_hugepages(int node)
     if (file == NULL) {
         return 0;
     }
-    if (fscanf(file, "%20llu", &pages) != 1) {
-        pages = 0;
+    if (fgets(text, sizeof(text), file) != NULL) {
+        pages = strtoull(text, NULL, 10);
     }
     fclose(file);
     return pages;

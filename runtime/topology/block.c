@@ -18,6 +18,7 @@
 
 #define BLOCK "/sys/class/block"
 #define DEPTH_MAX 8
+#define DIGITS "0123456789"
 #define PATH_BYTES (FG_SYSROOT_PATH_BYTES + 64)
 
 /* A block device while its leaves are collected. */
@@ -70,10 +71,9 @@ static bool take_controller(const char *name, void *context)
 {
     struct controller *controller = context;
     char link[PATH_BYTES];
-    char rest[2];
-    unsigned number;
 
-    if (sscanf(name, "nvme%u%1s", &number, rest) != 1) {
+    if (strncmp(name, "nvme", 4) != 0 || name[4] == '\0' ||
+        strspn(name + 4, DIGITS) != strlen(name + 4)) {
         return true;
     }
     snprintf(link, sizeof(link), "%s/%.32s", controller->folder, name);
@@ -276,11 +276,14 @@ static bool is_left_out(const struct fg_topology *topology, const char *name)
 /* "nvme0c1n1" is one way to the disk nvme0n1, not a disk. */
 static bool is_hidden_way(const char *name)
 {
-    unsigned subsystem;
-    unsigned controller;
-    unsigned space;
+    const char *at = name;
 
-    return sscanf(name, "nvme%uc%un%u", &subsystem, &controller, &space) == 3;
+    if (strncmp(at, "nvme", 4) != 0) {
+        return false;
+    }
+    at += 4;
+    at += strspn(at, DIGITS);
+    return at[0] == 'c' && at[1] >= '0' && at[1] <= '9';
 }
 
 static bool take_block(const char *name, void *context)

@@ -44,17 +44,37 @@ struct mount {
     char source[256];
 };
 
-/* Split a line; false unless it is the mount of that device number. */
+/* Copy a word up to a blank or the line's end; gives what is behind it. */
+static const char *take_word(const char *at, char *word, size_t word_bytes)
+{
+    size_t length = strcspn(at, " \n");
+
+    snprintf(word, word_bytes, "%.*s", (int)length, at);
+    at += length;
+    return *at == ' ' ? at + 1 : at;
+}
+
+/*
+ * Split "ID PARENT MAJOR:MINOR ROOT ... - TYPE SOURCE OPTIONS"; false unless it
+ * is the mount of that device number.
+ */
 static bool read_mount(const char *line, dev_t number, struct mount *mount)
 {
     const char *dash = strstr(line, " - ");
-    unsigned major_of;
-    unsigned minor_of;
+    char wanted[32];
+    char id[32];
+    char of[32];
 
-    return dash != NULL &&
-           sscanf(line, "%*u %*u %u:%u", &major_of, &minor_of) == 2 &&
-           makedev(major_of, minor_of) == number &&
-           sscanf(dash + 3, "%31s %255s", mount->type, mount->source) == 2;
+    if (dash == NULL) {
+        return false;
+    }
+    snprintf(wanted, sizeof(wanted), "%u:%u", major(number), minor(number));
+    line = take_word(line, id, sizeof(id));
+    line = take_word(line, id, sizeof(id));
+    (void)take_word(line, of, sizeof(of));
+    dash = take_word(dash + 3, mount->type, sizeof(mount->type));
+    (void)take_word(dash, mount->source, sizeof(mount->source));
+    return strcmp(of, wanted) == 0;
 }
 
 /* The mount that a file of that device number is on. */

@@ -137,7 +137,7 @@ enum fg_status fg_sysroot_resolve(const struct fg_sysroot *root,
     if (strlen(path) >= FG_SYSROOT_PATH_BYTES) {
         return fail_long(path, err);
     }
-    strcpy(walk.rest, path);
+    memcpy(walk.rest, path, strlen(path) + 1);
     while (status == FG_OK && walk.rest[0] != '\0') {
         char name[sizeof(walk.rest)];
         size_t length = strcspn(walk.rest, "/");
@@ -149,7 +149,8 @@ enum fg_status fg_sysroot_resolve(const struct fg_sysroot *root,
         status = step(&walk, name, length, err);
     }
     if (status == FG_OK) {
-        strcpy(resolved, walk.done[0] == '\0' ? "/" : walk.done);
+        path = walk.done[0] == '\0' ? "/" : walk.done;
+        memcpy(resolved, path, strlen(path) + 1);
     }
     return status;
 }
@@ -247,7 +248,7 @@ enum fg_status fg_sysroot_read(const struct fg_sysroot *root, const char *path,
         status = read_all(fd, path, room, text_bytes, err);
     }
     if (status == FG_OK) {
-        strcpy(text, room);
+        memcpy(text, room, strlen(room) + 1);
     }
     if (room != small) {
         fgi_free(room);
