@@ -179,10 +179,10 @@ const struct fg_block *fg_topology_block(const struct fg_topology *topology,
     return index < topology->block_count ? &topology->blocks[index] : NULL;
 }
 
-#define SOURCE_TEXT(name, text, meaning) [name] = text,
-#define KIND_TEXT(name, text, classes) [name] = text,
-#define PATH_TEXT(name, text, meaning) [name] = text,
-#define PATH_MEANING(name, text, meaning) [name] = meaning,
+#define SOURCE_TEXT(name, text, meaning) [name] = (text),
+#define KIND_TEXT(name, text, classes) [name] = (text),
+#define PATH_TEXT(name, text, meaning) [name] = (text),
+#define PATH_MEANING(name, text, meaning) [name] = (meaning),
 
 #define COUNT(names) (sizeof(names) / sizeof((names)[0]))
 
