@@ -109,26 +109,52 @@ static void print_legend(const struct topo *topo)
     }
 }
 
+/* A disk that has its row among the devices already. */
+static bool is_nvme(const struct topo *topo, const struct fg_block *block)
+{
+    for (uint32_t i = 0; i < fg_topology_pci_count(topo->topology); i++) {
+        const struct fg_pci_device *device = fg_topology_pci(topo->topology, i);
+        if (device->kind == FG_PCI_NVME &&
+            strcmp(device->bus_id, block->leaves[0].bus_id) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void print_leaves(const struct fg_block *block)
+{
+    for (uint32_t i = 0; i < block->leaf_count; i++) {
+        char home[16];
+        format_home(&block->leaves[i].home, home, sizeof(home));
+        printf(" %s@%s", block->leaves[i].name, home);
+    }
+}
+
 static void print_blocks(const struct topo *topo)
 {
     bool is_first = true;
     for (uint32_t i = 0; i < fg_topology_block_count(topo->topology); i++) {
         const struct fg_block *block = fg_topology_block(topo->topology, i);
+        bool is_plain = block->leaf_count == 1 &&
+                        strcmp(block->leaves[0].name, block->name) == 0;
         char home[16];
-        if (block->leaf_count == 1 &&
-            strcmp(block->leaves[0].name, block->name) == 0) {
-            continue; /* a plain disk */
+        if (is_plain && is_nvme(topo, block)) {
+            continue;
         }
         if (is_first) {
-            printf("\n%-12s %-8s %s\n", "block device", "node", "made of");
+            printf("\n%-12s %-8s %s\n", "block device", "node",
+                   "made of, or its PCI device");
             is_first = false;
         }
         format_home(&block->home, home, sizeof(home));
         printf("%-12s %-8s", block->name,
                block->is_split != 0 ? "several" : home);
-        for (uint32_t k = 0; k < block->leaf_count; k++) {
-            format_home(&block->leaves[k].home, home, sizeof(home));
-            printf(" %s@%s", block->leaves[k].name, home);
+        if (!is_plain) {
+            print_leaves(block);
+        } else {
+            const char *bus_id = block->leaves[0].bus_id;
+            printf(" %s", bus_id[0] != '\0' ? bus_id : "no PCI device");
         }
         putchar('\n');
     }
