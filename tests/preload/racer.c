@@ -36,7 +36,7 @@
 struct shared {
     _Atomic uint64_t begun[UNITS];
     _Atomic uint64_t ended[UNITS];
-    _Atomic uint64_t replaced; /* files put in place so far */
+    _Atomic uint64_t replaced; /* twice the files put in place; odd meanwhile */
     _Atomic uint64_t reads;
     _Atomic bool is_over;
     _Atomic bool is_wrong;
@@ -145,6 +145,7 @@ static void run_writer(uint64_t until_ns)
             for (uint64_t i = 0; i < UNITS; i++) {
                 atomic_store(&shared->ended[i], generation);
             }
+            atomic_fetch_add(&shared->replaced, 1);
         }
     }
     atomic_store(&shared->is_over, true);
@@ -153,15 +154,19 @@ static void run_writer(uint64_t until_ns)
 static void complain(uint64_t unit, uint64_t seen, uint64_t least,
                      uint64_t most)
 {
+    if (atomic_exchange(&shared->is_wrong, true)) {
+        return;
+    }
     printf("unit %" PRIu64 ": generation %" PRIu64 ", wanted %" PRIu64
            " to %" PRIu64 "\n",
            unit, seen, least, most);
     fflush(stdout);
-    atomic_store(&shared->is_wrong, true);
 }
 
-/* One piece of up to 64 units, by read or pread. */
-static void check_piece(int fd, uint8_t *buffer, unsigned *seed)
+/* One piece of up to 64 units, by read or pread. The old file keeps what it
+ * had: once another has taken its place nothing is asked of it. */
+static void check_piece(int fd, uint64_t replaced, uint8_t *buffer,
+                        unsigned *seed)
 {
     uint64_t count = 1 + (uint64_t)rand_r(seed) % 64;
     uint64_t first = (uint64_t)rand_r(seed) % (UNITS - count);
@@ -180,6 +185,9 @@ static void check_piece(int fd, uint8_t *buffer, unsigned *seed)
     atomic_fetch_add(&shared->reads, 1);
     for (uint64_t i = 0; (ssize_t)((i + 1) * UNIT_BYTES) <= got; i++) {
         uint64_t most = atomic_load(&shared->begun[first + i]);
+        if (atomic_load(&shared->replaced) != replaced) {
+            break;
+        }
         uint64_t seen = generation_of(buffer + i * UNIT_BYTES, first + i);
         /* A write that ran meanwhile may show in part. */
         bool is_racing = most != least[i];
@@ -199,12 +207,10 @@ static void run_reader(unsigned seed)
         int fd = open(NAME, O_RDONLY);
         while (read(fd, buffer, 64 * UNIT_BYTES) > 0) {
         }
-        for (int i = 0; i < 200; i++) {
-            /* The old file keeps what it had: do not ask it for the new. */
-            if (atomic_load(&shared->replaced) != replaced) {
-                break;
-            }
-            check_piece(fd, buffer, &seed);
+        for (int i = 0; i < 200 && replaced % 2 == 0 &&
+                        atomic_load(&shared->replaced) == replaced;
+             i++) {
+            check_piece(fd, replaced, buffer, &seed);
             if (i % 20 == 0) {
                 rest(3);
             }
@@ -236,7 +242,7 @@ int main(int argc, char **argv)
     while (wait(NULL) > 0) {
     }
     printf("%" PRIu64 " reads, %" PRIu64 " files put in place: %s\n",
-           atomic_load(&shared->reads), atomic_load(&shared->replaced),
+           atomic_load(&shared->reads), atomic_load(&shared->replaced) / 2,
            atomic_load(&shared->is_wrong) ? "stale" : "none stale");
     return atomic_load(&shared->is_wrong) ? 1 : 0;
 }
