@@ -6,8 +6,8 @@
  * Threads are set one by one, in passes over task/. A thread that a set thread
  * starts inherits its CPUs, but one that was not set yet may have started
  * another in the meantime; so passes go on until one meets no thread that has
- * to be set. The kernel's own workers for io_uring cannot be set; they are
- * counted apart.
+ * to be set, or that has ended before it could be. The kernel's own workers for
+ * io_uring cannot be set; they are counted apart.
  */
 #include <errno.h>
 #include <sched.h>
@@ -19,7 +19,7 @@
 #include "runtime/base/numa.h"
 #include "runtime/topology/process.h"
 
-#define PASSES_MAX 100
+#define PASSES_MAX 300
 #define TASK_FLAGS_FIELD 9            /* of stat */
 #define PF_NO_SETAFFINITY 0x04000000u /* of these flags */
 
@@ -30,8 +30,8 @@ struct move {
     struct fgi_set got;    /* what the kernel made of it for the last one */
     int32_t *done;         /* owned: threads that need no more */
     uint32_t done_count;
-    uint32_t pass;        /* over task/, from 0 */
-    uint32_t set_in_pass; /* threads that had to be set */
+    uint32_t pass;      /* over task/, from 0 */
+    uint32_t unsettled; /* threads in this pass that may have left others */
     struct fg_process_moved moved;
     enum fg_status status; /* of what ends a pass */
     struct fg_error *err;
@@ -206,11 +206,12 @@ static enum fg_status set_thread(struct move *move, int32_t thread)
             memset(&move->got, 0, sizeof(move->got));
         }
         move->moved.threads++;
-        move->set_in_pass++;
+        move->unsettled++;
         return note_done(move, thread);
     }
     if (errno == ESRCH) {
         move->moved.threads_ended++;
+        move->unsettled++; /* it may have started one before it ended */
         return note_done(move, thread);
     }
     if (errno == EINVAL && is_fixed(move, thread)) {
@@ -246,7 +247,7 @@ static enum fg_status set_threads(struct move *move)
     for (; move->pass < PASSES_MAX; move->pass++) {
         struct fg_error why;
 
-        move->set_in_pass = 0;
+        move->unsettled = 0;
         if (fg_sysroot_list(move->process->topology->root, path, take_thread,
                             move, &why) != FG_OK) {
             if (fgi_process_is_gone(&why)) {
@@ -256,7 +257,7 @@ static enum fg_status set_threads(struct move *move)
             fgi_prefix(&why, "process %d", pid);
             return fgi_error_copy(move->err, &why);
         }
-        if (move->status != FG_OK || move->set_in_pass == 0) {
+        if (move->status != FG_OK || move->unsettled == 0) {
             return move->status;
         }
     }
