@@ -41,8 +41,10 @@ static bool ask_gpus(const struct fg_process_info *info, struct advice *advice)
         return false;
     }
     advice->node = home;
-    snprintf(advice->why, sizeof(advice->why),
-             "its GPUs hang off node %" PRId32, home);
+    snprintf(advice->why, sizeof(advice->why), "%s hang off node %" PRId32,
+             info->gpu_error[0] == '\0' ? "its GPUs"
+                                        : "those of its GPUs that are known",
+             home);
     return true;
 }
 

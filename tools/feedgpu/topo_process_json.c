@@ -63,7 +63,7 @@ static json_t *threads(const struct fg_process_info *info)
 
 static json_t *memory(const struct fg_process_info *info)
 {
-    json_t *list = json_array();
+    json_t *list = info->memory_error[0] == '\0' ? json_array() : json_null();
     for (uint32_t i = 0; i < info->memory_count; i++) {
         json_t *entry = json_object();
         put_node(entry, "node", info->memory[i].node);

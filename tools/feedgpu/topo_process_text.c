@@ -21,6 +21,31 @@ static void print_cut(const char *text, int column)
     }
 }
 
+/* Print words from a column on, at which later lines begin too. */
+static void print_wrapped(const char *text, int begin)
+{
+    int column = begin;
+    while (*text != '\0') {
+        int length = (int)strcspn(text, " ");
+        if (column > begin && column + 1 + length > COLUMNS - 1) {
+            printf("\n%*s", begin, "");
+            column = begin;
+        }
+        column += printf("%s%.*s", column > begin ? " " : "", length, text);
+        text += length;
+        text += strspn(text, " ");
+    }
+    putchar('\n');
+}
+
+/* Print why something is unknown, from a column on. */
+static void print_unknown(const char *why, int column)
+{
+    char text[FG_ERROR_MESSAGE_BYTES + 16];
+    snprintf(text, sizeof(text), "unknown: %s", why);
+    print_wrapped(text, column);
+}
+
 static void print_gpus(const struct fg_process_info *info)
 {
     for (uint32_t i = 0; i < info->gpu_count; i++) {
@@ -34,7 +59,7 @@ static void print_gpus(const struct fg_process_info *info)
     }
     if (info->gpu_error[0] != '\0') {
         printf("%-9s ", info->gpu_count == 0 ? "GPUs open" : "");
-        printf("unknown: %s\n", info->gpu_error);
+        print_unknown(info->gpu_error, 10);
     } else if (info->gpu_count == 0) {
         printf("%-9s none\n", "GPUs open");
     }
@@ -59,7 +84,8 @@ static void print_threads(const struct fg_process_info *info)
         printf("%7" PRIu32 "  on other CPUs\n", left);
     }
     if (info->thread_error[0] != '\0') {
-        printf("%7s  unknown: %s\n", "", info->thread_error);
+        printf("%9s", "");
+        print_unknown(info->thread_error, 9);
     }
 }
 
@@ -72,7 +98,8 @@ static void print_memory(const struct fg_process_info *info)
 {
     char size[SIZE_TEXT_BYTES];
     if (info->memory_error[0] != '\0') {
-        printf("\nmemory by node: unknown: %s\n", info->memory_error);
+        printf("\nmemory    ");
+        print_unknown(info->memory_error, 10);
         return;
     }
     printf("\n%-4s  %10s  %5s\n", "node", "memory", "share");
@@ -128,7 +155,8 @@ static void print_elsewhere(const struct fg_topology *topology,
            size_format(advice->bytes_elsewhere, size),
            share(advice->bytes_elsewhere, info->memory_bytes));
     if (node != NULL && node->free_bytes != FG_UNKNOWN) {
-        printf("; node %" PRId32 " has %s free", node->node,
+        printf("; node %" PRId32 " has %s%s free", node->node,
+               node->free_bytes < advice->bytes_elsewhere ? "only " : "",
                size_format(node->free_bytes, size));
     }
     putchar('\n');
@@ -145,7 +173,8 @@ void topo_print_advice(const struct fg_topology *topology,
     if (advice->is_good) {
         printf("          ok: nothing to change\n");
     } else if (advice->obstacle[0] != '\0') {
-        printf("          cannot be changed: %s\n", advice->obstacle);
+        printf("          cannot be changed:\n          ");
+        print_wrapped(advice->obstacle, 10);
     } else if (advice->command[0] != '\0') {
         printf("change    %s\n", advice->command);
     } else if (advice->node >= 0) {
