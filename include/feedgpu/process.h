@@ -98,7 +98,7 @@ fg_process_get_info(const struct fg_process *process);
 struct fg_process_moved {
     uint32_t threads;       /* whose affinity was set */
     uint32_t threads_ended; /* that ended meanwhile */
-    uint32_t threads_fixed; /* io_uring's workers: the kernel keeps them */
+    uint32_t threads_fixed; /* that the kernel does not let be set */
     uint32_t reserved;      /* zero */
     uint64_t pages_left;    /* that the kernel says it could not move */
 };

@@ -285,6 +285,8 @@ static enum fg_status migrate(struct move *move)
     if (error == EPERM) {
         fgi_likely(move->err, "another user's process, or a container's "
                               "seccomp filter");
+    } else if (error == ENOMEM) {
+        fgi_likely(move->err, "the node is full; some of it was moved");
     }
     return status;
 }

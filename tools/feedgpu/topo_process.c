@@ -93,15 +93,14 @@ static void print_moved(int32_t node, const struct fg_process_moved *moved)
     putchar('\n');
 }
 
-/* Show the process as it is now. */
-static int show_after(const struct options *options,
-                      const struct fg_topology *topology)
+/* Show the process as it is now; false, with an error, if it is gone. */
+static bool show_after(const struct options *options,
+                       const struct fg_topology *topology, struct fg_error *err)
 {
     struct fg_process *process;
-    struct fg_error err;
     if (fg_process_open(topology, (int32_t)options->process.pid, &process,
-                        &err) != FG_OK) {
-        return complain_error(&err);
+                        err) != FG_OK) {
+        return false;
     }
     if (options->json) {
         topo_emit_process(process, "after", NULL);
@@ -109,7 +108,7 @@ static int show_after(const struct options *options,
         topo_print_placement(process);
     }
     fg_process_close(process);
-    return STATUS_DONE;
+    return true;
 }
 
 static int apply(const struct options *options,
@@ -135,14 +134,18 @@ static int apply(const struct options *options,
         return is_interrupted() ? status_of_signal() : STATUS_FAILED;
     }
     if (fg_process_move(process, node, flags, &moved, &err) != FG_OK) {
-        return complain_error(&err);
+        int status = complain_error(&err);
+        /* Some of it may have been done. */
+        (void)show_after(options, topology, NULL);
+        return status;
     }
     if (options->json) {
         topo_emit_moved(process, node, &moved);
     } else {
         print_moved(node, &moved);
     }
-    return show_after(options, topology);
+    return show_after(options, topology, &err) ? STATUS_DONE
+                                               : complain_error(&err);
 }
 
 static int look(const struct options *options,

@@ -151,15 +151,14 @@ static void print_elsewhere(const struct fg_topology *topology,
     if (!advice->migrates) {
         return;
     }
-    printf("          %s of memory (%.0f %%) on other nodes",
+    printf("          %s of memory (%.0f %%) on other nodes\n",
            size_format(advice->bytes_elsewhere, size),
            share(advice->bytes_elsewhere, info->memory_bytes));
     if (node != NULL && node->free_bytes != FG_UNKNOWN) {
-        printf("; node %" PRId32 " has %s%s free", node->node,
+        printf("          node %" PRId32 " has %s%s free\n", node->node,
                node->free_bytes < advice->bytes_elsewhere ? "only " : "",
                size_format(node->free_bytes, size));
     }
-    putchar('\n');
 }
 
 void topo_print_advice(const struct fg_topology *topology,
