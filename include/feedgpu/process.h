@@ -38,7 +38,7 @@ struct fg_node_memory {
     uint64_t bytes;    /* resident there, by numa_maps */
 };
 
-/* A GPU whose device file a process has open: more than it may be using. */
+/* An NVIDIA GPU whose device file a process has open; it may use fewer. */
 struct fg_process_gpu {
     char bus_id[FG_BUS_ID_BYTES]; /* "0000:c1:00.0" */
     int32_t minor;                /* N of /dev/nvidiaN */

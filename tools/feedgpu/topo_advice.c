@@ -76,7 +76,7 @@ static void choose_node(const struct fg_topology *topology,
 {
     const char *gpus = info->gpu_count > 0 ? "its GPUs' nodes are unknown"
                        : info->gpu_error[0] != '\0' ? "its GPUs are unknown"
-                                                    : "it has no GPU open";
+                                                    : "no NVIDIA GPU is open";
     if (advice->node >= 0) {
         snprintf(advice->why, sizeof(advice->why),
                  "node %" PRId32 " was asked for", advice->node);
@@ -97,7 +97,7 @@ static void choose_node(const struct fg_topology *topology,
                  advice->node);
     } else {
         snprintf(advice->why, sizeof(advice->why),
-                 "%s, and it is on several nodes: choose one by --node", gpus);
+                 "%s; it is on several nodes: choose one by --node", gpus);
     }
 }
 

@@ -61,7 +61,7 @@ static void print_gpus(const struct fg_process_info *info)
         printf("%-9s ", info->gpu_count == 0 ? "GPUs open" : "");
         print_unknown(info->gpu_error, 10);
     } else if (info->gpu_count == 0) {
-        printf("%-9s none\n", "GPUs open");
+        printf("%-9s none of NVIDIA's\n", "GPUs open");
     }
 }
 
