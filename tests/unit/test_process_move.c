@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -28,6 +29,7 @@
 #include "tests/lib/process_fixture.h"
 
 #define THREADS 4
+#define LIVE(name) cmocka_unit_test_setup_teardown(name, set_up, stop_live)
 
 static void expect_move(int32_t node, uint32_t flags, enum fg_status status,
                         const char *message)
@@ -152,6 +154,8 @@ static int live(bool is_busy)
     return 0;
 }
 
+static pid_t living; /* or 0 */
+
 static pid_t start_live(const char *kind)
 {
     int ends[2];
@@ -161,21 +165,28 @@ static pid_t start_live(const char *kind)
     assert_int_equal(pipe(ends), 0);
     pid = fork();
     if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
         dup2(ends[1], STDOUT_FILENO);
         execl("/proc/self/exe", "live", kind, (char *)NULL);
         _exit(127);
     }
     assert_true(pid > 0);
+    living = pid;
     close(ends[1]);
     assert_int_equal(read(ends[0], &said, 1), 1);
     close(ends[0]);
     return pid;
 }
 
-static void stop_live(pid_t pid)
+/* Also after a case that has failed. */
+static int stop_live(void **state)
 {
-    kill(pid, SIGKILL);
-    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    if (living > 0) {
+        kill(living, SIGKILL);
+        waitpid(living, NULL, 0);
+        living = 0;
+    }
+    return tear_down(state);
 }
 
 /* A node with CPUs that this process may use, all of them. */
@@ -218,27 +229,28 @@ static void move_all_threads_get_all_cpus_of_the_node(void **state)
     const struct fg_process_info *info;
     struct fg_process_moved moved;
     struct fg_error err;
+    uint32_t thread_count;
 
     (void)state;
     open_live(pid);
     info = fg_process_get_info(process);
-    assert_int_equal(info->thread_count, THREADS);
-    assert_int_equal(info->group_count, 1);
+    assert_true(info->thread_count >= THREADS); /* a sanitizer has its own */
+    assert_true(info->groups[0].thread_count >= THREADS);
     assert_int_equal(info->groups[0].cpu_count, 1);
+    thread_count = info->thread_count;
     if (fg_process_move(process, find_node()->node, 0, &moved, &err) != FG_OK) {
         fail_msg("%s", err.message);
     }
-    assert_int_equal(moved.threads, THREADS);
+    assert_int_equal(moved.threads, thread_count);
     assert_int_equal(moved.threads_ended, 0);
     assert_int_equal(moved.threads_fixed, 0);
     look_again(pid);
     info = fg_process_get_info(process);
-    assert_int_equal(info->thread_count, THREADS);
+    assert_int_equal(info->thread_count, thread_count);
     assert_int_equal(info->group_count, 1);
     if (strcmp(info->cpuset_cpus, find_node()->cpus) == 0) {
         assert_string_equal(info->cpus, find_node()->cpus);
     }
-    stop_live(pid);
 }
 
 static void move_threads_that_start_meanwhile_do_not_keep_it(void **state)
@@ -258,7 +270,6 @@ static void move_threads_that_start_meanwhile_do_not_keep_it(void **state)
         look_again(pid);
         assert_int_equal(fg_process_get_info(process)->group_count, 1);
     }
-    stop_live(pid);
 }
 
 static void move_memory_to_where_it_is_leaves_nothing(void **state)
@@ -272,7 +283,6 @@ static void move_memory_to_where_it_is_leaves_nothing(void **state)
     open_live(pid);
     status = fg_process_move(process, find_node()->node, FG_PROCESS_MIGRATE,
                              &moved, &err);
-    stop_live(pid);
     if (status == FG_ERR_PERMISSION || status == FG_ERR_UNSUPPORTED) {
         fprintf(stderr, "%s\n", err.message);
         skip();
@@ -303,6 +313,7 @@ static void move_a_process_that_has_ended_is_said(void **state)
             FG_ERR_NOT_FOUND);
         assert_string_equal(err.message, wanted);
         waitpid(pid, NULL, 0);
+        living = 0;
     }
 }
 
@@ -327,9 +338,8 @@ static void move_without_memory_fails_cleanly(void **state)
             failures++;
         }
     }
-    stop_live(pid);
     assert_true(failures > 3);
-    assert_int_equal(moved.threads, THREADS);
+    assert_int_equal(moved.threads, fg_process_get_info(process)->thread_count);
 }
 
 int main(int argc, char **argv)
@@ -337,11 +347,11 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         CASE(move_to_a_node_that_will_not_do_is_refused),
         CASE(move_another_process_of_that_number_is_refused),
-        CASE(move_all_threads_get_all_cpus_of_the_node),
-        CASE(move_threads_that_start_meanwhile_do_not_keep_it),
-        CASE(move_memory_to_where_it_is_leaves_nothing),
-        CASE(move_a_process_that_has_ended_is_said),
-        CASE(move_without_memory_fails_cleanly),
+        LIVE(move_all_threads_get_all_cpus_of_the_node),
+        LIVE(move_threads_that_start_meanwhile_do_not_keep_it),
+        LIVE(move_memory_to_where_it_is_leaves_nothing),
+        LIVE(move_a_process_that_has_ended_is_said),
+        LIVE(move_without_memory_fails_cleanly),
     };
 
     if (argc > 1) {
