@@ -217,7 +217,9 @@ static enum fg_status read_command(struct fg_process *process,
     }
     text[used] = '\0';
     for (size_t i = 0; i < used; i++) {
-        text[i] = text[i] == '\0' ? ' ' : text[i];
+        if (text[i] == '\0') {
+            text[i] = ' ';
+        }
     }
     return fgi_process_keep(process, text, &process->info.command, err);
 }
