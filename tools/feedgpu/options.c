@@ -197,6 +197,7 @@ void options_init(struct options *options)
     options->pack.shard_bytes = SHARD_BYTES_DEFAULT;
     options->pack.separator = NO_SEPARATOR;
     options->pack.tail = TAIL_AUTO;
+    options->process.node = -1;
 }
 
 void options_fini(struct options *options)
