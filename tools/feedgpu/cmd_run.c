@@ -80,11 +80,9 @@ static void open_feeder(struct run *run)
     config.flags = options->is_observing ? FG_FEEDER_OBSERVE : 0;
     config.memory_bytes = options->memory_bytes;
     config.threads = options->threads;
+    config.file_bytes_min = options->file_bytes_min;
     config.io = options->io != NULL ? options->io : config.io;
     config.log = run->options->verbose ? print_log : NULL;
-    if (options->file_bytes_min > 0) {
-        config.file_bytes_min = options->file_bytes_min;
-    }
     if (!globs_init(&globs, options)) {
         snprintf(run->unfed, sizeof(run->unfed), "out of memory");
     } else {
@@ -270,7 +268,7 @@ static const struct option feed_options[] = {
     {"data-root", 0, OPTION_LIST, AT(run.roots), "DIR", 0, 0, NULL,
      "feed the files below DIR, and no others; may be given again"},
     {"min-file-bytes", 0, OPTION_SIZE, AT(run.file_bytes_min), "SIZE", 1, 0,
-     "16KiB", "leave smaller files alone"},
+     NULL, "leave smaller files alone"},
     {"memory", 0, OPTION_SIZE, AT(run.memory_bytes), "SIZE", 1 << 20, 0,
      "a quarter of what is available",
      "for what is read ahead, and kept for the next epoch"},

@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <feedgpu/feeder.h>
+
 #include "report.h"
 #include "suggest.h"
 #include "value.h"
@@ -205,12 +207,15 @@ bool options_parse(const struct command *command, int count, char **argv,
 
 void options_init(struct options *options)
 {
+    struct fg_feeder_config feeder;
     memset(options, 0, sizeof(*options));
     fg_loader_config_init(&options->loader);
     options->pack.shard_bytes = SHARD_BYTES_DEFAULT;
     options->pack.separator = NO_SEPARATOR;
     options->pack.tail = TAIL_AUTO;
+    fg_feeder_config_init(&feeder);
     options->run.numa_node = FG_NODE_AUTO;
+    options->run.file_bytes_min = feeder.file_bytes_min;
 }
 
 void options_fini(struct options *options)

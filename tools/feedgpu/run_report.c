@@ -12,6 +12,7 @@
 
 #define COLUMNS 80
 #define LABEL_COLUMNS 10
+#define WIDTH (COLUMNS - LABEL_COLUMNS) /* of the text beside a label */
 
 static double seconds(uint64_t ns)
 {
@@ -31,6 +32,7 @@ static void put_text(FILE *out, const char *label, const char *text)
     fprintf(out, "%-*s", LABEL_COLUMNS, label);
     while (*text != '\0') {
         size_t length = strcspn(text, " ");
+        length = length < WIDTH ? length : WIDTH;
         if (!is_first && column + 1 + length > COLUMNS) {
             fprintf(out, "\n%*s", LABEL_COLUMNS, "");
             column = LABEL_COLUMNS;
