@@ -9,6 +9,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "runtime/base/copy.h"
 #include "runtime/base/error.h"
 #include "runtime/base/math.h"
 #include "runtime/pipeline.h"

@@ -81,10 +81,4 @@ size_t fgi_page_bytes(enum fgi_pages pages);
 /* "small", "thp" or "hugetlb". */
 const char *fgi_pages_name(enum fgi_pages pages);
 
-/*
- * Copy with non-temporal stores when that pays (large copies to memory that
- * the CPU will not read again), else as memcpy does.
- */
-void fgi_copy_streaming(void *to, const void *from, size_t bytes);
-
 #endif /* FGI_BASE_MEM_H */

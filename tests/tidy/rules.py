@@ -23,6 +23,8 @@ LAYERS = (
     ("io/", ("feedgpu/", "runtime/base/", "io/")),
     ("gpu/", ("feedgpu/", "runtime/base/", "gpu/")),
     ("runtime/", ("feedgpu/", "runtime/", "io/", "gpu/")),
+    # The shim and the feeder share memory, and one way of copying.
+    ("tools/preload/", ("runtime/feeder/board.h", "runtime/base/copy.h")),
     ("tools/", ("feedgpu/", "tools/")),
     ("examples/", ("feedgpu/",)),
 )

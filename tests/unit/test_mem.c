@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "runtime/base/copy.h"
 #include "runtime/base/math.h"
 #include "runtime/base/mem.h"
 #include "runtime/base/thread.h"

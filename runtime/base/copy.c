@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Alone in its file: the shim under other programs is built with it too. */
+#include "runtime/base/copy.h"
+
+#include <stdint.h>
+#include <string.h>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+/*
+ * Below this a copy stays in the caches and plain stores win; above it, they
+ * first read every line that they are about to overwrite.
+ */
+#define STREAM_BYTES_MIN ((size_t)16 << 10)
+
+#if defined(__x86_64__)
+
+__attribute__((target("avx2"))) static void
+stream_avx2(uint8_t *to, const uint8_t *from, size_t bytes)
+{
+    size_t head = (32 - ((uintptr_t)to & 31)) & 31;
+
+    memcpy(to, from, head);
+    to += head;
+    from += head;
+    bytes -= head;
+    for (; bytes >= 128; bytes -= 128, to += 128, from += 128) {
+        __m256i a = _mm256_loadu_si256((const __m256i *)from);
+        __m256i b = _mm256_loadu_si256((const __m256i *)(from + 32));
+        __m256i c = _mm256_loadu_si256((const __m256i *)(from + 64));
+        __m256i d = _mm256_loadu_si256((const __m256i *)(from + 96));
+
+        _mm_prefetch((const char *)from + 1024, _MM_HINT_NTA);
+        _mm_prefetch((const char *)from + 1088, _MM_HINT_NTA);
+        _mm256_stream_si256((__m256i *)to, a);
+        _mm256_stream_si256((__m256i *)(to + 32), b);
+        _mm256_stream_si256((__m256i *)(to + 64), c);
+        _mm256_stream_si256((__m256i *)(to + 96), d);
+    }
+    _mm_sfence();
+    memcpy(to, from, bytes);
+}
+
+void fgi_copy_streaming(void *to, const void *from, size_t bytes)
+{
+    if (bytes >= STREAM_BYTES_MIN && __builtin_cpu_supports("avx2")) {
+        stream_avx2(to, from, bytes);
+        return;
+    }
+    memcpy(to, from, bytes);
+}
+#else
+void fgi_copy_streaming(void *to, const void *from, size_t bytes)
+{
+    memcpy(to, from, bytes);
+}
+#endif

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Mapping the feeder's board and arena, when the program has opened the first
+ * file that is worth it. Whatever is not as it should be means: stay out.
+ *
+ * Two descriptors are open for the moment that takes. Address space is taken
+ * for good, so a program with a limit on it (ulimit -v) is left alone.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "shim.h"
+
+enum state { STATE_NEW, STATE_BUSY, STATE_ATTACHED, STATE_OUT };
+
+static _Atomic int state;
+static struct fgi_board_view the_view; /* valid in ATTACHED */
+
+const struct fgi_board_view *shim_view(void)
+{
+    int now = atomic_load_explicit(&state, memory_order_acquire);
+    return SHIM_LIKELY(now == STATE_ATTACHED) ? &the_view : NULL;
+}
+
+/* A whole number and the ':' or end behind it. */
+static bool take_number(const char **text, long *number)
+{
+    const char *c = *text;
+    long value = 0;
+    if (*c < '0' || *c > '9') {
+        return false;
+    }
+    for (; *c >= '0' && *c <= '9'; c++) {
+        if (value > 100000000) {
+            return false;
+        }
+        value = value * 10 + (*c - '0');
+    }
+    if (*c != ':' && *c != '\0') {
+        return false;
+    }
+    *text = *c == ':' ? c + 1 : c;
+    *number = value;
+    return true;
+}
+
+static char *put_number(char *to, long number)
+{
+    char digits[24];
+    int count = 0;
+    do {
+        digits[count++] = (char)('0' + number % 10);
+        number /= 10;
+    } while (number > 0);
+    while (count > 0) {
+        *to++ = digits[--count];
+    }
+    return to;
+}
+
+/* Map /proc/PID/fd/FD, or NULL. No stdio: this runs inside open(). */
+static void *map_one(long pid, long fd, bool is_writable, uint64_t *bytes)
+{
+    char path[64] = "/proc/";
+    char *end = put_number(path + 6, pid);
+    struct stat info;
+    memcpy(end, "/fd/", 4);
+    *put_number(end + 4, fd) = '\0';
+
+    int flags = (is_writable ? O_RDWR : O_RDONLY) | O_CLOEXEC;
+    int file = shim_real()->open(path, flags);
+    if (file < 0) {
+        return NULL;
+    }
+    void *at = MAP_FAILED;
+    if (fstat(file, &info) == 0 && S_ISREG(info.st_mode) && info.st_size > 0) {
+        int allowed = PROT_READ | (is_writable ? PROT_WRITE : 0);
+        *bytes = (uint64_t)info.st_size;
+        at = shim_real()->mmap(NULL, *bytes, allowed, MAP_SHARED, file, 0);
+    }
+    shim_real()->close(file);
+    if (at == MAP_FAILED) {
+        return NULL;
+    }
+    madvise(at, *bytes, MADV_DONTDUMP);
+    return at;
+}
+
+static bool has_room(void)
+{
+    struct rlimit limit;
+    return getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur == RLIM_INFINITY;
+}
+
+static bool attach(void)
+{
+    const char *text = secure_getenv(FGI_BOARD_VARIABLE);
+    long pid;
+    long board_fd;
+    long arena_fd;
+    uint64_t board_bytes;
+    uint64_t arena_bytes;
+    if (text == NULL || !take_number(&text, &pid) ||
+        !take_number(&text, &board_fd) || !take_number(&text, &arena_fd) ||
+        *text != '\0' || !has_room()) {
+        return false;
+    }
+    struct fgi_board *board = map_one(pid, board_fd, true, &board_bytes);
+    if (board == NULL) {
+        return false;
+    }
+    void *arena = map_one(pid, arena_fd, false, &arena_bytes);
+    if (arena != NULL &&
+        fgi_board_look(board, board_bytes, arena, arena_bytes, &the_view)) {
+        return true;
+    }
+    munmap(board, board_bytes);
+    if (arena != NULL) {
+        munmap(arena, arena_bytes);
+    }
+    return false;
+}
+
+const struct fgi_board_view *shim_attach(void)
+{
+    int seen = STATE_NEW;
+    if (atomic_load_explicit(&state, memory_order_acquire) == STATE_NEW &&
+        atomic_compare_exchange_strong(&state, &seen, STATE_BUSY)) {
+        int saved = errno;
+        atomic_store_explicit(&state, attach() ? STATE_ATTACHED : STATE_OUT,
+                              memory_order_release);
+        errno = saved;
+    }
+    return shim_view();
+}
+
+void shim_detach(void)
+{
+    atomic_store_explicit(&state, STATE_OUT, memory_order_release);
+}
+
+bool shim_feeder_lives(const struct fgi_board_view *view)
+{
+    uint64_t beat =
+        atomic_load_explicit(&view->board->heartbeat_ns, memory_order_relaxed);
+    return beat != 0 && shim_now_ns() < beat + FGI_HEARTBEAT_NS_MAX;
+}
+
+/* Does the path lie below the folder? "/a" holds "/a/b", not "/ab". */
+static bool is_below(const char *path, const char *folder)
+{
+    size_t length = strlen(folder);
+    if (strncmp(path, folder, length) != 0) {
+        return false;
+    }
+    return path[length] == '/' || path[length] == '\0' || length == 1;
+}
+
+bool shim_path_allowed(const struct fgi_board_view *view, const char *path)
+{
+    bool is_allowed = true;
+    if (path == NULL || path[0] != '/') {
+        return true;
+    }
+    const char *rule = view->board->rules;
+    const char *end = rule + sizeof(view->board->rules);
+    while (rule < end && *rule != '\0') {
+        size_t length = strnlen(rule, (size_t)(end - rule));
+        if (rule + length == end) {
+            break; /* not ended: not ours */
+        }
+        if (rule[0] == '+' && is_below(path, rule + 1)) {
+            return true;
+        }
+        if (rule[0] == '-' && is_below(path, rule + 1)) {
+            is_allowed = false;
+        }
+        rule += length + 1;
+    }
+    return is_allowed;
+}

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Which descriptors are worth a look.
+ *
+ *     UNKNOWN ──▶ LOOKING ──▶ an index into the board's files
+ *        │  ▲        │  the feeder has looked the file over
+ *        ▼  │ close  ▼  it does not answer
+ *     IGNORED ◀──────┘
+ *
+ * One atomic word per descriptor holds all of it, so there is nothing that
+ * could be half written. The word is a hint: see shim.h.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "shim.h"
+
+#define FD_MAX 65536 /* descriptors above are the kernel's business */
+
+#define STATE_UNKNOWN 0u
+#define STATE_IGNORED 1u
+#define STATE_LOOKING 2u /* up to LOOKS_MAX more: how often it was asked */
+#define LOOKS_MAX 64u
+#define STATE_FILE 256u /* and the file's index */
+
+/* First words of a descriptor; lazily backed by memory. */
+static struct {
+    _Atomic uint32_t state;
+    _Atomic uint32_t id;          /* of the file, with STATE_FILE */
+    _Atomic uint64_t next_offset; /* where the last read ended */
+} fds[FD_MAX];
+
+static uint64_t nanoseconds(const struct timespec *time)
+{
+    return (uint64_t)time->tv_sec * UINT64_C(1000000000) +
+           (uint64_t)time->tv_nsec;
+}
+
+void shim_key(const struct stat *info, struct fgi_feed_key *key)
+{
+    key->device = (uint64_t)info->st_dev;
+    key->inode = (uint64_t)info->st_ino;
+    key->size_bytes = (uint64_t)info->st_size;
+    key->mtime_ns = nanoseconds(&info->st_mtim);
+    key->ctime_ns = nanoseconds(&info->st_ctim);
+}
+
+static uint64_t load(const _Atomic uint64_t *value)
+{
+    return atomic_load_explicit(value, memory_order_relaxed);
+}
+
+static bool is_key(const struct fgi_feed_file *entry,
+                   const struct fgi_feed_key *key)
+{
+    return load(&entry->inode) == key->inode &&
+           load(&entry->ctime_ns) == key->ctime_ns &&
+           load(&entry->size_bytes) == key->size_bytes &&
+           load(&entry->mtime_ns) == key->mtime_ns &&
+           load(&entry->device) == key->device;
+}
+
+/* The id, if the entry stands for the key and did all the while; else 0. */
+static uint32_t id_of(const struct fgi_feed_file *entry,
+                      const struct fgi_feed_key *key)
+{
+    uint32_t id = atomic_load_explicit(&entry->id, memory_order_acquire);
+    if (id == 0 || !is_key(entry, key)) {
+        return 0;
+    }
+    atomic_thread_fence(memory_order_acquire);
+    return atomic_load_explicit(&entry->id, memory_order_relaxed) == id ? id
+                                                                        : 0;
+}
+
+bool shim_is_same(const struct shim_file *file, const struct stat *info)
+{
+    struct fgi_feed_key key;
+    shim_key(info, &key);
+    return id_of(file->entry, &key) == file->id;
+}
+
+/* Find the key's entry; its index through *index, its id returned; 0: none. */
+static uint32_t find(const struct fgi_board_view *view,
+                     const struct fgi_feed_key *key, uint32_t *index)
+{
+    uint32_t home = fgi_board_file_home(view, key->device, key->inode);
+    for (uint32_t i = 0; i < FGI_FILE_PROBES; i++) {
+        uint32_t at = (home + i) & view->file_mask;
+        uint32_t id = id_of(&view->files[at], key);
+        if (id != 0) {
+            *index = at;
+            return id;
+        }
+    }
+    return 0;
+}
+
+/* Only what is open for nothing but plain reading. */
+static bool is_plain_reading(int fd)
+{
+    int flags = fcntl(fd, F_GETFL);
+    return flags >= 0 && (flags & O_ACCMODE) == O_RDONLY &&
+           (flags & (O_DIRECT | O_PATH | O_APPEND | O_NONBLOCK)) == 0;
+}
+
+static void set(int fd, uint32_t state)
+{
+    atomic_store_explicit(&fds[fd].state, state, memory_order_release);
+}
+
+/* Look for the file; remembers what came of it. Returns the state. */
+static uint32_t look(const struct fgi_board_view *view, int fd,
+                     const struct fgi_feed_key *key, uint32_t looks)
+{
+    uint32_t index;
+    uint32_t id = find(view, key, &index);
+    uint32_t state = STATE_IGNORED;
+    if (id != 0) {
+        state = STATE_FILE + index;
+        atomic_store_explicit(&fds[fd].id, id, memory_order_relaxed);
+    } else if (looks < LOOKS_MAX) {
+        state = STATE_LOOKING + looks;
+    }
+    set(fd, state);
+    return state;
+}
+
+/* First sight of a descriptor; says whether it is worth watching. */
+static bool classify(int fd, const char *path, struct fgi_feed_key *key)
+{
+    struct stat info;
+    set(fd, STATE_IGNORED);
+    if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode) || info.st_size == 0 ||
+        !is_plain_reading(fd)) {
+        return false;
+    }
+    const struct fgi_board_view *view = shim_attach();
+    if (view == NULL || (uint64_t)info.st_size < view->board->file_bytes_min ||
+        !shim_path_allowed(view, path)) {
+        return false;
+    }
+    shim_key(&info, key);
+    atomic_store_explicit(&fds[fd].next_offset, UINT64_MAX,
+                          memory_order_relaxed);
+    return true;
+}
+
+static void tell_open(const struct fgi_board_view *view, int fd,
+                      const struct fgi_feed_key *key, const char *path,
+                      bool is_stdio)
+{
+    struct fgi_event event = {
+        .kind = is_stdio ? FGI_EVENT_STDIO : FGI_EVENT_OPEN,
+        .fd = fd,
+        .key = *key,
+    };
+    shim_tell(view, &event, path);
+}
+
+void shim_opened(int fd, const char *path, uint64_t open_ns, bool is_stdio)
+{
+    struct fgi_feed_key key;
+    int saved = errno;
+    if (fd < 0 || fd >= FD_MAX) {
+        return;
+    }
+    if (classify(fd, path, &key)) {
+        const struct fgi_board_view *view = shim_view();
+        struct fgi_actor *actor = shim_actor(view);
+        uint32_t state = look(view, fd, &key, 0);
+        shim_count(&actor->opens, 1);
+        shim_count(&actor->open_ns, open_ns);
+        if (state >= STATE_FILE) {
+            struct fgi_feed_file *entry = &view->files[state - STATE_FILE];
+            shim_count(&entry->opens, 1);
+            shim_count(&entry->open_ns, open_ns);
+        }
+        tell_open(view, fd, &key, path, is_stdio);
+    }
+    errno = saved;
+}
+
+void shim_forget(int fd)
+{
+    if (fd >= 0 && fd < FD_MAX &&
+        atomic_load_explicit(&fds[fd].state, memory_order_relaxed) != 0) {
+        set(fd, STATE_UNKNOWN);
+    }
+}
+
+/* A file that was opened just now: the feeder is looking it over. A large one
+ * is worth a moment, or the kernel begins to read ahead as well. */
+#define PATIENCE_BYTES_MIN FGI_FEED_BLOCK_BYTES
+#define PATIENCE_STEP_NS 20000
+#define PATIENCE_STEPS 25
+
+static void be_patient(const struct fgi_board_view *view,
+                       const struct fgi_feed_key *key)
+{
+    const struct timespec step = {.tv_nsec = PATIENCE_STEP_NS};
+    uint32_t index;
+    for (int i = 0; i < PATIENCE_STEPS && find(view, key, &index) == 0; i++) {
+        nanosleep(&step, NULL);
+    }
+}
+
+/* The slow ways to a file: a descriptor not seen before, or not known yet. */
+static uint32_t find_out(int fd, uint32_t state)
+{
+    const struct fgi_board_view *view = shim_view();
+    struct fgi_feed_key key;
+    struct stat info;
+    if (state == STATE_UNKNOWN) {
+        if (!classify(fd, NULL, &key)) {
+            return STATE_IGNORED;
+        }
+        view = shim_view();
+        state = look(view, fd, &key, 0);
+        tell_open(view, fd, &key, NULL, false);
+        return state;
+    }
+    if (view == NULL || fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
+        set(fd, STATE_UNKNOWN);
+        return STATE_IGNORED;
+    }
+    shim_key(&info, &key);
+    if (state == STATE_LOOKING && key.size_bytes >= PATIENCE_BYTES_MIN &&
+        shim_feeder_lives(view)) {
+        be_patient(view, &key);
+    }
+    return look(view, fd, &key, state - STATE_LOOKING + 1);
+}
+
+bool shim_watched(int fd, struct shim_file *file)
+{
+    if (SHIM_UNLIKELY(fd < 0 || fd >= FD_MAX)) {
+        return false;
+    }
+    uint32_t state = atomic_load_explicit(&fds[fd].state, memory_order_acquire);
+    if (state == STATE_IGNORED) {
+        return false;
+    }
+    if (state < STATE_FILE) {
+        int saved = errno;
+        state = find_out(fd, state);
+        errno = saved;
+        if (state == STATE_IGNORED) {
+            return false;
+        }
+    }
+    file->view = shim_view();
+    file->fd = fd;
+    file->entry = NULL;
+    file->id = 0;
+    if (file->view == NULL) {
+        return false;
+    }
+    if (state < STATE_FILE || state - STATE_FILE > file->view->file_mask) {
+        return true;
+    }
+    file->entry = &file->view->files[state - STATE_FILE];
+    file->id = atomic_load_explicit(&fds[fd].id, memory_order_relaxed);
+    if (atomic_load_explicit(&file->entry->id, memory_order_acquire) !=
+        file->id) {
+        file->entry = NULL; /* retired: the file has changed, perhaps */
+        set(fd, STATE_LOOKING);
+    }
+    return true;
+}
+
+bool shim_moves_on(int fd, uint64_t offset, uint64_t bytes)
+{
+    uint64_t last = atomic_exchange_explicit(
+        &fds[fd].next_offset, offset + bytes, memory_order_relaxed);
+    return offset != last || (offset + bytes) / FGI_FEED_BLOCK_BYTES !=
+                                 offset / FGI_FEED_BLOCK_BYTES;
+}
+
+uint64_t shim_expected(int fd)
+{
+    return load(&fds[fd].next_offset);
+}

@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reads from the arena.
+ *
+ *     claim    lseek moves the offset on by what will be read, at once for all
+ *              who share the descriptor: they get what the kernel would give
+ *     take     block by block: ask fstat, copy from the arena, look again
+ *              whether the slot has stayed; else pread this piece
+ *     settle   fewer bytes than claimed: the offset goes back by the rest
+ *
+ * pread has no offset to claim. A read ends early only where the kernel's
+ * pread does, and fails only with its errno.
+ *
+ * A copy into memory that is not there would be a SIGSEGV where read says
+ * EFAULT. So each piece's memory is asked for first (MADV_POPULATE_WRITE); if
+ * the kernel does not grant it, the kernel reads, and says what it says.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "runtime/base/copy.h"
+#include "shim.h"
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
+/* How long a read waits for a block that is under way. The disk may be slow,
+ * but the kernel's own read would then wait no less. */
+#define WAIT_NS UINT64_C(5000000000)
+/* And for one that the feeder should have begun by now. */
+#define HOPE_NS UINT64_C(1000000)
+#define HOPE_STEP_NS 20000
+
+/* After so many times in vain, a thread hopes only now and then. */
+#define HOPES_MAX 3u
+#define HOPE_EVERY 64u
+
+static __thread uint32_t vain_hopes __attribute__((tls_model("initial-exec")));
+
+/* What a call needs while it is under way. */
+struct take {
+    const struct shim_file *file;
+    struct fgi_actor *actor;
+    bool is_expected; /* goes on where the last read ended, or begins at 0 */
+    bool is_off;      /* the file has changed, or memory is not plain */
+};
+
+static struct fgi_slot *find_slot(const struct shim_file *file, uint64_t offset)
+{
+    uint64_t block = offset / FGI_FEED_BLOCK_BYTES;
+    if (block > UINT32_MAX) {
+        return NULL;
+    }
+    uint64_t tag = fgi_slot_tag(file->id, (uint32_t)block);
+    struct fgi_slot *slot = fgi_board_bucket(file->view, tag);
+    for (uint32_t i = 0; i < FGI_BUCKET_SLOTS; i++) {
+        if (atomic_load_explicit(&slot[i].tag, memory_order_relaxed) == tag) {
+            return &slot[i];
+        }
+    }
+    return NULL;
+}
+
+static uint32_t state_of(const struct fgi_slot *slot)
+{
+    return atomic_load_explicit(&slot->word, memory_order_acquire) &
+           FGI_SLOT_STATE;
+}
+
+/* Sleep until the slot's word moves, or for a while. */
+static void sleep_for(struct fgi_slot *slot, uint32_t word)
+{
+    struct timespec while_ns = {.tv_nsec = 100000000};
+    uint32_t waited = word | FGI_SLOT_WAITED;
+    if (word != waited &&
+        !atomic_compare_exchange_strong(&slot->word, &word, waited)) {
+        return;
+    }
+    syscall(SYS_futex, &slot->word, FUTEX_WAIT, waited, &while_ns, NULL, 0);
+}
+
+/* Wait while the slot is being read. False: it takes too long. */
+static bool await(struct take *take, struct fgi_slot *slot)
+{
+    uint64_t start_ns = shim_now_ns();
+    uint64_t now_ns = start_ns;
+    for (;;) {
+        uint32_t word = atomic_load(&slot->word);
+        if ((word & FGI_SLOT_STATE) != FGI_SLOT_READING) {
+            break;
+        }
+        if (now_ns - start_ns > WAIT_NS ||
+            !shim_feeder_lives(take->file->view)) {
+            shim_detach();
+            return false;
+        }
+        sleep_for(slot, word);
+        now_ns = shim_now_ns();
+    }
+    shim_count(&take->actor->wait_ns, shim_now_ns() - start_ns);
+    return true;
+}
+
+/* The feeder is just about to begin with this file, or has fallen behind. */
+static struct fgi_slot *hope(struct take *take, uint64_t offset)
+{
+    const struct timespec step = {.tv_nsec = HOPE_STEP_NS};
+    uint64_t start_ns = shim_now_ns();
+    struct fgi_slot *slot = NULL;
+    if (vain_hopes >= HOPES_MAX && ++vain_hopes % HOPE_EVERY != 0) {
+        return NULL;
+    }
+    while (slot == NULL && shim_now_ns() - start_ns < HOPE_NS) {
+        nanosleep(&step, NULL);
+        slot = find_slot(take->file, offset);
+        if (slot != NULL && state_of(slot) == FGI_SLOT_EMPTY) {
+            slot = NULL;
+        }
+    }
+    vain_hopes = slot != NULL ? 0 : vain_hopes + 1;
+    shim_count(&take->actor->wait_ns, shim_now_ns() - start_ns);
+    return slot;
+}
+
+static bool is_unchanged(const struct shim_file *file)
+{
+    struct stat info;
+    return fstat(file->fd, &info) == 0 && shim_is_same(file, &info);
+}
+
+/* Is there memory that may be written? Then it is there afterwards. */
+static bool has_memory(void *to, size_t bytes)
+{
+    uintptr_t first = (uintptr_t)to & ~(uintptr_t)4095;
+    uintptr_t end = ((uintptr_t)to + bytes + 4095) & ~(uintptr_t)4095;
+    return end > first && (uintptr_t)to + bytes >= (uintptr_t)to &&
+           madvise((void *)first, end - first, MADV_POPULATE_WRITE) == 0;
+}
+
+/* Copy up to `bytes` that lie in one block; 0: it is not to be had here. */
+static size_t copy_piece(struct take *take, void *to, size_t bytes,
+                         uint64_t offset)
+{
+    const struct fgi_board_view *view = take->file->view;
+    struct fgi_slot *slot = find_slot(take->file, offset);
+    if (slot == NULL || state_of(slot) == FGI_SLOT_EMPTY) {
+        slot = take->is_expected ? hope(take, offset) : NULL;
+    }
+    if (slot == NULL || !await(take, slot)) {
+        return 0;
+    }
+    uint64_t block = offset / FGI_FEED_BLOCK_BYTES;
+    uint32_t in = (uint32_t)(offset % FGI_FEED_BLOCK_BYTES);
+    uint32_t word = atomic_load_explicit(&slot->word, memory_order_acquire);
+    uint32_t length =
+        atomic_load_explicit(&slot->length_bytes, memory_order_relaxed);
+    uint64_t at = atomic_load_explicit(&slot->offset, memory_order_relaxed);
+    if ((word & FGI_SLOT_STATE) != FGI_SLOT_READY ||
+        atomic_load_explicit(&slot->tag, memory_order_relaxed) !=
+            fgi_slot_tag(take->file->id, (uint32_t)block) ||
+        length > FGI_FEED_BLOCK_BYTES || in >= length ||
+        at > view->arena_bytes || view->arena_bytes - at < length) {
+        return 0;
+    }
+    bytes = bytes < length - in ? bytes : length - in;
+    if (!is_unchanged(take->file) || !has_memory(to, bytes)) {
+        take->is_off = true;
+        return 0;
+    }
+    uint64_t start_ns = shim_now_ns();
+    fgi_copy_streaming(to, view->arena + at + in, bytes);
+    atomic_thread_fence(memory_order_acquire);
+    shim_count(&take->actor->copy_ns, shim_now_ns() - start_ns);
+    if (atomic_load_explicit(&slot->word, memory_order_relaxed) != word) {
+        shim_count(&take->actor->fallbacks, 1);
+        return 0;
+    }
+    return bytes;
+}
+
+static ssize_t read_kernel(struct take *take, void *to, size_t bytes,
+                           uint64_t offset)
+{
+    uint64_t start_ns = shim_now_ns();
+    ssize_t got =
+        shim_real()->pread64(take->file->fd, to, bytes, (off_t)offset);
+    shim_count(&take->actor->kernel_ns, shim_now_ns() - start_ns);
+    if (got > 0) {
+        shim_count(&take->actor->kernel_bytes, (uint64_t)got);
+        shim_count(&take->file->entry->kernel_bytes, (uint64_t)got);
+    }
+    return got;
+}
+
+/*
+ * Fill one buffer from `offset` on. Returns the bytes, fewer where the kernel
+ * gave fewer, or -1 with its errno when there are none.
+ */
+static ssize_t take_buffer(struct take *take, uint8_t *to, size_t bytes,
+                           uint64_t offset)
+{
+    size_t done = 0;
+    while (done < bytes) {
+        uint64_t at = offset + done;
+        size_t piece = FGI_FEED_BLOCK_BYTES - at % FGI_FEED_BLOCK_BYTES;
+        piece = piece < bytes - done ? piece : bytes - done;
+        size_t copied =
+            take->is_off ? 0 : copy_piece(take, to + done, piece, at);
+        if (copied > 0) {
+            done += copied;
+            shim_count(&take->actor->arena_bytes, copied);
+            shim_count(&take->file->entry->arena_bytes, copied);
+            continue;
+        }
+        piece = take->is_off ? bytes - done : piece;
+        ssize_t got = read_kernel(take, to + done, piece, at);
+        if (got < 0) {
+            return done > 0 ? (ssize_t)done : -1;
+        }
+        done += (size_t)got;
+        if ((size_t)got < piece) {
+            break;
+        }
+    }
+    return (ssize_t)done;
+}
+
+static ssize_t take_all(struct take *take, const struct shim_call *call,
+                        uint64_t offset, size_t bytes)
+{
+    size_t done = 0;
+    for (int i = 0; i < call->buffer_count && done < bytes; i++) {
+        size_t room = call->buffers[i].iov_len;
+        room = room < bytes - done ? room : bytes - done;
+        if (room == 0) {
+            continue;
+        }
+        ssize_t got =
+            take_buffer(take, call->buffers[i].iov_base, room, offset + done);
+        if (got < 0) {
+            return done > 0 ? (ssize_t)done : -1;
+        }
+        done += (size_t)got;
+        if ((size_t)got < room) {
+            break;
+        }
+    }
+    return (ssize_t)done;
+}
+
+static void tell_read(const struct shim_file *file, const struct stat *info,
+                      uint64_t offset, uint64_t bytes)
+{
+    if (shim_moves_on(file->fd, offset, bytes)) {
+        struct fgi_event event = {
+            .kind = FGI_EVENT_READ,
+            .fd = file->fd,
+            .file_id = file->id,
+            .offset = offset,
+            .bytes = bytes,
+        };
+        shim_key(info, &event.key);
+        shim_tell(file->view, &event, NULL);
+    }
+}
+
+/* The flags of the descriptor as it is now, whoever made it so. */
+static bool may_read(int fd)
+{
+    int flags = fcntl(fd, F_GETFL);
+    return flags >= 0 && (flags & O_ACCMODE) == O_RDONLY &&
+           (flags & (O_DIRECT | O_PATH | O_APPEND | O_NONBLOCK)) == 0;
+}
+
+/* Where the call reads, and how much there is. False: the kernel's business. */
+static bool find_range(const struct shim_call *call, uint64_t size_bytes,
+                       uint64_t *offset, size_t *bytes)
+{
+    off_t at =
+        call->has_offset ? (off_t)call->offset : lseek(call->fd, 0, SEEK_CUR);
+    if (at < 0 || (uint64_t)at >= size_bytes || call->bytes == 0) {
+        return false;
+    }
+    uint64_t left = size_bytes - (uint64_t)at;
+    *offset = (uint64_t)at;
+    *bytes = call->bytes < left ? call->bytes : (size_t)left;
+    return true;
+}
+
+bool shim_serve(const struct shim_file *file, const struct shim_call *call,
+                ssize_t *result)
+{
+    struct stat info;
+    uint64_t offset;
+    size_t bytes;
+    int saved = errno;
+    if (!may_read(call->fd) || fstat(call->fd, &info) != 0 ||
+        !shim_is_same(file, &info) ||
+        !find_range(call, (uint64_t)info.st_size, &offset, &bytes)) {
+        errno = saved;
+        return false;
+    }
+    uint64_t expected = shim_expected(call->fd);
+    struct take take = {
+        .file = file,
+        .actor = shim_actor(file->view),
+        .is_expected =
+            offset == expected || (offset == 0 && expected == UINT64_MAX),
+    };
+    tell_read(file, &info, offset, bytes);
+    if (!call->has_offset) {
+        off_t end = lseek(call->fd, (off_t)bytes, SEEK_CUR);
+        if (end < 0) {
+            errno = saved;
+            return false;
+        }
+        /* Somebody who shares the descriptor was faster: what we claimed lies
+         * further on, perhaps beyond the end, where the kernel gives less. */
+        take.is_off = (uint64_t)end - bytes != offset;
+        offset = (uint64_t)end - bytes;
+    }
+    errno = saved;
+    *result = take_all(&take, call, offset, bytes);
+    if (!call->has_offset && *result < (ssize_t)bytes) {
+        int reason = errno;
+        size_t got = *result > 0 ? (size_t)*result : 0;
+        lseek(call->fd, -(off_t)(bytes - got), SEEK_CUR);
+        errno = reason;
+    }
+    return true;
+}

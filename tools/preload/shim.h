@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Inside libfeedgpu-preload.so, the shim under programs nobody changed.
+ *
+ *     real.c      the functions that ours stand in front of
+ *     attach.c    the feeder's board and arena, mapped at the first need
+ *     files.c     which descriptors are worth a look, and which file they are
+ *     serve.c     reads from the arena, and the rules that keep them right
+ *     tell.c      events to the feeder, counters
+ *     wrap_*.c    the wrappers themselves
+ *
+ * The kernel stays in charge. A descriptor is the kernel's, its offset too: a
+ * served read moves it with lseek, so that dup, fork, exec, stdio, sendfile
+ * and mmap, which pass by the shim, find it where they should. What the shim
+ * keeps of a descriptor is a hint; each served read asks the kernel what the
+ * descriptor is (fcntl, fstat). So nothing breaks when a program closes or
+ * replaces descriptors behind its back (close_range, vfork, direct system
+ * calls): the hint turns out wrong, and the kernel reads.
+ *
+ * Never here: malloc, stdio, locks, threads, descriptors that stay open,
+ * anything printed. Wrappers may run in signal handlers, in vforked children
+ * and before main. errno is what the kernel's call would have left.
+ */
+#ifndef PRELOAD_SHIM_H
+#define PRELOAD_SHIM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#include "runtime/feeder/board.h"
+
+#define SHIM_EXPORT __attribute__((visibility("default")))
+#define SHIM_LIKELY(x) __builtin_expect(!!(x), 1)
+#define SHIM_UNLIKELY(x) __builtin_expect(!!(x), 0)
+
+/* ---- real.c ----------------------------------------------------------- */
+
+/*
+ * name, returns, parameters: what the next library in line has. Resolved
+ * before main, or at the first call if that comes earlier.
+ */
+#define SHIM_REAL_MAP(X)                                                       \
+    X(open, int, (const char *, int, ...))                                     \
+    X(open64, int, (const char *, int, ...))                                   \
+    X(openat, int, (int, const char *, int, ...))                              \
+    X(openat64, int, (int, const char *, int, ...))                            \
+    X(__open_2, int, (const char *, int))                                      \
+    X(__open64_2, int, (const char *, int))                                    \
+    X(__openat_2, int, (int, const char *, int))                               \
+    X(__openat64_2, int, (int, const char *, int))                             \
+    X(fopen, FILE *, (const char *, const char *))                             \
+    X(fopen64, FILE *, (const char *, const char *))                           \
+    X(fdopen, FILE *, (int, const char *))                                     \
+    X(close, int, (int))                                                       \
+    X(dup2, int, (int, int))                                                   \
+    X(dup3, int, (int, int, int))                                              \
+    X(read, ssize_t, (int, void *, size_t))                                    \
+    X(__read_chk, ssize_t, (int, void *, size_t, size_t))                      \
+    X(pread, ssize_t, (int, void *, size_t, off_t))                            \
+    X(pread64, ssize_t, (int, void *, size_t, off_t))                          \
+    X(__pread_chk, ssize_t, (int, void *, size_t, off_t, size_t))              \
+    X(__pread64_chk, ssize_t, (int, void *, size_t, off_t, size_t))            \
+    X(readv, ssize_t, (int, const struct iovec *, int))                        \
+    X(preadv, ssize_t, (int, const struct iovec *, int, off_t))                \
+    X(preadv64, ssize_t, (int, const struct iovec *, int, off_t))              \
+    X(preadv2, ssize_t, (int, const struct iovec *, int, off_t, int))          \
+    X(preadv64v2, ssize_t, (int, const struct iovec *, int, off_t, int))       \
+    X(mmap, void *, (void *, size_t, int, int, int, off_t))                    \
+    X(mmap64, void *, (void *, size_t, int, int, int, off_t))                  \
+    X(sendfile, ssize_t, (int, int, off_t *, size_t))                          \
+    X(sendfile64, ssize_t, (int, int, off_t *, size_t))                        \
+    X(copy_file_range, ssize_t, (int, off_t *, int, off_t *, size_t, unsigned))
+
+#define SHIM_REAL_MEMBER(name, returns, parameters) returns(*name) parameters;
+struct shim_real {
+    SHIM_REAL_MAP(SHIM_REAL_MEMBER)
+};
+#undef SHIM_REAL_MEMBER
+
+/* Resolves on the first call. Never NULL; members may be: an older libc. */
+const struct shim_real *shim_real(void);
+
+/* ---- attach.c ----------------------------------------------------------- */
+
+/* The view when a board is mapped, else NULL. Cheap. */
+const struct fgi_board_view *shim_view(void);
+
+/* The same, after trying to map the board that the environment names. */
+const struct fgi_board_view *shim_attach(void);
+
+/* The feeder is gone: stay out from now on. */
+void shim_detach(void);
+
+/* True if the feeder has shown itself lately. */
+bool shim_feeder_lives(const struct fgi_board_view *view);
+
+/* May a file of that path be looked at? NULL or relative: yes. */
+bool shim_path_allowed(const struct fgi_board_view *view, const char *path);
+
+/* ---- files.c ------------------------------------------------------------ */
+
+/* A watched file under a descriptor. */
+struct shim_file {
+    const struct fgi_board_view *view;
+    struct fgi_feed_file *entry; /* NULL: the feeder does not know it yet */
+    uint32_t id;                 /* of the entry when it was found */
+    int fd;
+};
+
+/*
+ * Is a read of this descriptor worth a look? False at once for all others. On
+ * true *file is filled.
+ */
+bool shim_watched(int fd, struct shim_file *file);
+
+/* A descriptor was opened, for reading as it seems. path may be NULL. */
+void shim_opened(int fd, const char *path, uint64_t open_ns, bool is_stdio);
+
+/* It was closed, or is about to be something else. */
+void shim_forget(int fd);
+
+/* What fstat says, as a key. */
+void shim_key(const struct stat *info, struct fgi_feed_key *key);
+
+/* Does the entry still stand for that file, unchanged? */
+bool shim_is_same(const struct shim_file *file, const struct stat *info);
+
+/* Note where a read ends; true when the feeder should hear of this read. */
+bool shim_moves_on(int fd, uint64_t offset, uint64_t bytes);
+
+/* Where the next read begins, if it goes on as before. */
+uint64_t shim_expected(int fd);
+
+/* ---- serve.c ------------------------------------------------------------ */
+
+/* A read call, whichever it was. */
+struct shim_call {
+    int fd;
+    const struct iovec *buffers;
+    int buffer_count;
+    bool has_offset; /* pread and its like */
+    uint64_t offset; /* with has_offset */
+    size_t bytes;    /* of all buffers */
+};
+
+/*
+ * Serve a read of a file that is in mode COPY. False: the kernel has to, and
+ * nothing has happened. True: *result and errno are the call's.
+ */
+bool shim_serve(const struct shim_file *file, const struct shim_call *call,
+                ssize_t *result);
+
+/* ---- tell.c ------------------------------------------------------------- */
+
+uint64_t shim_now_ns(void);
+
+/* This thread's counters; NULL when there is no board. */
+struct fgi_actor *shim_actor(const struct fgi_board_view *view);
+
+static inline void shim_count(_Atomic uint64_t *counter, uint64_t value)
+{
+    atomic_fetch_add_explicit(counter, value, memory_order_relaxed);
+}
+
+/* Tell the feeder. `path` NULL: not known. */
+void shim_tell(const struct fgi_board_view *view, const struct fgi_event *event,
+               const char *path);
+
+#endif /* PRELOAD_SHIM_H */

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The reads: read, pread, readv, preadv and the names that fortified and
+ * 64-bit programs call them by. A descriptor that is not watched costs one
+ * load and one compare before the real function is called.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <unistd.h>
+
+#include "shim.h"
+
+/* Linux reads at most this much at once (MAX_RW_COUNT). */
+#define READ_BYTES_MAX 0x7ffff000u
+
+/* Reads below this are timed now and then only: the clock costs as much. */
+#define TIMED_BYTES_MIN 32768u
+#define TIMED_EVERY 16u
+
+static __thread uint32_t untimed __attribute__((tls_model("initial-exec")));
+
+static ssize_t call_real(const struct shim_call *call)
+{
+    const struct shim_real *real = shim_real();
+    if (call->buffer_count == 1) {
+        void *to = call->buffers[0].iov_base;
+        size_t bytes = call->buffers[0].iov_len;
+        return call->has_offset
+                   ? real->pread64(call->fd, to, bytes, (off_t)call->offset)
+                   : real->read(call->fd, to, bytes);
+    }
+    return call->has_offset
+               ? real->preadv64(call->fd, call->buffers, call->buffer_count,
+                                (off_t)call->offset)
+               : real->readv(call->fd, call->buffers, call->buffer_count);
+}
+
+/* Let the kernel read, and count. */
+static ssize_t read_counted(const struct shim_file *file,
+                            const struct shim_call *call)
+{
+    bool is_timed =
+        call->bytes >= TIMED_BYTES_MIN || untimed++ % TIMED_EVERY == 0;
+    uint64_t weight = call->bytes >= TIMED_BYTES_MIN ? 1 : TIMED_EVERY;
+    uint64_t start_ns = is_timed ? shim_now_ns() : 0;
+    ssize_t got = call_real(call);
+    int saved = errno;
+    struct fgi_actor *actor = shim_actor(file->view);
+    uint64_t spent_ns = 0;
+    if (is_timed) {
+        uint64_t now_ns = shim_now_ns();
+        spent_ns = (now_ns - start_ns) * weight;
+        shim_count(&actor->kernel_ns, spent_ns);
+        atomic_store_explicit(&actor->last_ns, now_ns, memory_order_relaxed);
+    }
+    shim_count(&actor->reads, 1);
+    shim_count(&actor->kernel_bytes, got > 0 ? (uint64_t)got : 0);
+    if (file->entry != NULL) {
+        shim_count(&file->entry->reads, 1);
+        shim_count(&file->entry->blocked_ns, spent_ns);
+        shim_count(&file->entry->kernel_bytes, got > 0 ? (uint64_t)got : 0);
+    }
+    errno = saved;
+    return got;
+}
+
+/* Of a file whose reads are the kernel's, tell the large ones' places. */
+static void tell_watched(const struct shim_file *file,
+                         const struct shim_call *call)
+{
+    if (call->bytes < TIMED_BYTES_MIN || file->entry == NULL) {
+        return;
+    }
+    int saved = errno;
+    off_t at =
+        call->has_offset ? (off_t)call->offset : lseek(call->fd, 0, SEEK_CUR);
+    errno = saved;
+    if (at >= 0 && shim_moves_on(call->fd, (uint64_t)at, call->bytes)) {
+        struct fgi_event event = {
+            .kind = FGI_EVENT_READ,
+            .fd = call->fd,
+            .file_id = file->id,
+            .offset = (uint64_t)at,
+            .bytes = call->bytes,
+        };
+        shim_tell(file->view, &event, NULL);
+    }
+}
+
+static ssize_t read_watched(const struct shim_file *file,
+                            const struct shim_call *call)
+{
+    ssize_t result;
+    if (file->entry == NULL ||
+        atomic_load_explicit(&file->entry->mode, memory_order_relaxed) !=
+            FGI_FEED_COPY) {
+        tell_watched(file, call);
+        return read_counted(file, call);
+    }
+    pthread_testcancel(); /* as read does */
+    uint64_t start_ns = shim_now_ns();
+    if (!shim_serve(file, call, &result)) {
+        return read_counted(file, call);
+    }
+    int saved = errno;
+    uint64_t now_ns = shim_now_ns();
+    struct fgi_actor *actor = shim_actor(file->view);
+    shim_count(&actor->reads, 1);
+    atomic_store_explicit(&actor->last_ns, now_ns, memory_order_relaxed);
+    shim_count(&file->entry->reads, 1);
+    shim_count(&file->entry->blocked_ns, now_ns - start_ns);
+    errno = saved;
+    return result;
+}
+
+static ssize_t read_one(const struct shim_file *file, int fd, void *to,
+                        size_t bytes, const off_t *offset)
+{
+    struct iovec buffer = {.iov_base = to, .iov_len = bytes};
+    struct shim_call call = {
+        .fd = fd,
+        .buffers = &buffer,
+        .buffer_count = 1,
+        .has_offset = offset != NULL,
+        .offset = offset != NULL ? (uint64_t)*offset : 0,
+        .bytes = bytes < READ_BYTES_MAX ? bytes : READ_BYTES_MAX,
+    };
+    return read_watched(file, &call);
+}
+
+/* False: something the kernel has to say no to. */
+static bool sum_up(const struct iovec *buffers, int count, size_t *bytes)
+{
+    size_t sum = 0;
+    if (count <= 0 || count > IOV_MAX || buffers == NULL) {
+        return false;
+    }
+    for (int i = 0; i < count; i++) {
+        if (buffers[i].iov_len > READ_BYTES_MAX - sum) {
+            return false;
+        }
+        sum += buffers[i].iov_len;
+    }
+    *bytes = sum;
+    return true;
+}
+
+static ssize_t read_many(const struct shim_file *file, int fd,
+                         const struct iovec *buffers, int count,
+                         const off_t *offset)
+{
+    struct shim_call call = {
+        .fd = fd,
+        .buffers = buffers,
+        .buffer_count = count,
+        .has_offset = offset != NULL,
+        .offset = offset != NULL ? (uint64_t)*offset : 0,
+    };
+    if (!sum_up(buffers, count, &call.bytes)) {
+        return call_real(&call);
+    }
+    return read_watched(file, &call);
+}
+
+SHIM_EXPORT ssize_t read(int fd, void *to, size_t bytes)
+{
+    struct shim_file file;
+    if (SHIM_LIKELY(!shim_watched(fd, &file))) {
+        return shim_real()->read(fd, to, bytes);
+    }
+    return read_one(&file, fd, to, bytes, NULL);
+}
+
+SHIM_EXPORT ssize_t __read_chk(int fd, void *to, size_t bytes, size_t room)
+{
+    struct shim_file file;
+    if (bytes > room || SHIM_LIKELY(!shim_watched(fd, &file))) {
+        return shim_real()->__read_chk(fd, to, bytes, room);
+    }
+    return read_one(&file, fd, to, bytes, NULL);
+}
+
+#define DEFINE_PREAD(name)                                                     \
+    SHIM_EXPORT ssize_t name(int fd, void *to, size_t bytes, off_t offset)     \
+    {                                                                          \
+        struct shim_file file;                                                 \
+        if (SHIM_LIKELY(!shim_watched(fd, &file))) {                           \
+            return shim_real()->name(fd, to, bytes, offset);                   \
+        }                                                                      \
+        return read_one(&file, fd, to, bytes, &offset);                        \
+    }
+DEFINE_PREAD(pread)
+DEFINE_PREAD(pread64)
+
+#define DEFINE_PREAD_CHK(name)                                                 \
+    SHIM_EXPORT ssize_t name(int fd, void *to, size_t bytes, off_t offset,     \
+                             size_t room)                                      \
+    {                                                                          \
+        struct shim_file file;                                                 \
+        if (bytes > room || SHIM_LIKELY(!shim_watched(fd, &file))) {           \
+            return shim_real()->name(fd, to, bytes, offset, room);             \
+        }                                                                      \
+        return read_one(&file, fd, to, bytes, &offset);                        \
+    }
+DEFINE_PREAD_CHK(__pread_chk)
+DEFINE_PREAD_CHK(__pread64_chk)
+
+SHIM_EXPORT ssize_t readv(int fd, const struct iovec *buffers, int count)
+{
+    struct shim_file file;
+    if (SHIM_LIKELY(!shim_watched(fd, &file))) {
+        return shim_real()->readv(fd, buffers, count);
+    }
+    return read_many(&file, fd, buffers, count, NULL);
+}
+
+#define DEFINE_PREADV(name)                                                    \
+    SHIM_EXPORT ssize_t name(int fd, const struct iovec *buffers, int count,   \
+                             off_t offset)                                     \
+    {                                                                          \
+        struct shim_file file;                                                 \
+        if (SHIM_LIKELY(!shim_watched(fd, &file))) {                           \
+            return shim_real()->name(fd, buffers, count, offset);              \
+        }                                                                      \
+        return read_many(&file, fd, buffers, count, &offset);                  \
+    }
+DEFINE_PREADV(preadv)
+DEFINE_PREADV(preadv64)
+
+/* With flags it is more than a read; without, offset -1 means read's own. */
+#define DEFINE_PREADV2(name)                                                   \
+    SHIM_EXPORT ssize_t name(int fd, const struct iovec *buffers, int count,   \
+                             off_t offset, int flags)                          \
+    {                                                                          \
+        struct shim_file file;                                                 \
+        if (flags != 0 || SHIM_LIKELY(!shim_watched(fd, &file))) {             \
+            return shim_real()->name(fd, buffers, count, offset, flags);       \
+        }                                                                      \
+        return read_many(&file, fd, buffers, count,                            \
+                         offset == -1 ? NULL : &offset);                       \
+    }
+DEFINE_PREADV2(preadv2)
+DEFINE_PREADV2(preadv64v2)
