@@ -333,7 +333,7 @@ class Terminal(Case):
     def test_stop_and_continue(self):
         seen = self.converse("print('ready', flush=True)\n"
                              "print('got', input(), flush=True)\n",
-                             ("ready", b"\x1a"), ("stopped", b"more\n"))
+                             ("ready", b"\x1a"), ("stopped 20\r\n", b"more\n"))
         self.assertIn(f"stopped {int(signal.SIGTSTP)}\n", seen)
         self.assertIn("got more\n", seen)
         self.assertIn("ended 0\n", seen)

@@ -27,53 +27,10 @@ static void print_log(enum fg_log_level level, const char *line, void *context)
     complain("%s", line);
 }
 
-/* "DIR" as the glob of all that is below it. */
-static char *glob_of_root(const char *root)
-{
-    char *glob = NULL;
-    size_t length = strlen(root);
-    bool has_slash = length > 0 && root[length - 1] == '/';
-    return asprintf(&glob, "%s%s*", root, has_slash ? "" : "/") < 0 ? NULL
-                                                                    : glob;
-}
-
-/* Globs for the feeder: --data's, and one for each --data-root. */
-struct globs {
-    const char *items[2 * TEXT_LIST_MAX];
-    char *owned[TEXT_LIST_MAX];
-    uint32_t count;
-    uint32_t owned_count;
-};
-
-static bool globs_init(struct globs *globs, const struct run_options *options)
-{
-    memset(globs, 0, sizeof(*globs));
-    for (uint32_t i = 0; i < options->data.count; i++) {
-        globs->items[globs->count++] = options->data.items[i];
-    }
-    for (uint32_t i = 0; i < options->roots.count; i++) {
-        char *glob = glob_of_root(options->roots.items[i]);
-        if (glob == NULL) {
-            return false;
-        }
-        globs->owned[globs->owned_count++] = glob;
-        globs->items[globs->count++] = glob;
-    }
-    return true;
-}
-
-static void globs_fini(struct globs *globs)
-{
-    for (uint32_t i = 0; i < globs->owned_count; i++) {
-        free(globs->owned[i]);
-    }
-}
-
 static void open_feeder(struct run *run)
 {
     const struct run_options *options = &run->options->run;
     struct fg_feeder_config config;
-    struct globs globs;
     struct fg_error err;
     fg_feeder_config_init(&config);
     config.numa_node = run->bind.node;
@@ -83,17 +40,13 @@ static void open_feeder(struct run *run)
     config.file_bytes_min = options->file_bytes_min;
     config.io = options->io != NULL ? options->io : config.io;
     config.log = run->options->verbose ? print_log : NULL;
-    if (!globs_init(&globs, options)) {
-        snprintf(run->unfed, sizeof(run->unfed), "out of memory");
-    } else {
-        config.data = globs.count > 0 ? globs.items : NULL;
-        config.data_count = globs.count;
-        if (fg_feeder_open(&config, &run->feeder, &err) != FG_OK) {
-            run->feeder = NULL;
-            snprintf(run->unfed, sizeof(run->unfed), "%s", err.message);
-        }
+    config.data_count = run->globs.count;
+    config.data =
+        run->globs.count > 0 ? (const char *const *)run->globs.items : NULL;
+    if (fg_feeder_open(&config, &run->feeder, &err) != FG_OK) {
+        run->feeder = NULL;
+        snprintf(run->unfed, sizeof(run->unfed), "%s", err.message);
     }
-    globs_fini(&globs);
 }
 
 /* A feeder and an environment that leads to it; else why there is none. */
@@ -223,7 +176,7 @@ static int run_program(struct run *run)
     preload_free(environment);
     free(run->actors);
     free(run->groups);
-    return launch_finish(&run->launch);
+    return STATUS_DONE;
 }
 
 static bool check_options(const struct options *options)
@@ -247,7 +200,9 @@ static int run(const struct options *options)
     if (options->json) {
         own.run.report = REPORT_JSON;
     }
-    if (!check_options(&own) || !bind_choose(&own, &run.bind)) {
+    if (!check_options(&own) || !run_globs_init(&run.globs, &own.run) ||
+        !bind_choose(&own, &run.bind)) {
+        run_globs_fini(&run.globs);
         return STATUS_USAGE;
     }
     /* exec's prototype is older than const. */
@@ -255,7 +210,9 @@ static int run(const struct options *options)
     run.launch.bind = &run.bind;
     launch_prepare(&run.launch);
     bind_prepare(&run.bind);
-    return run_program(&run);
+    int status = run_program(&run);
+    run_globs_fini(&run.globs);
+    return launch_finish(&run.launch, status);
 }
 
 #define AT(member) offsetof(struct options, member)

@@ -252,8 +252,11 @@ static int die_by(int number)
     return STATUS_SIGNAL + number;
 }
 
-int launch_finish(const struct launch *launch)
+int launch_finish(const struct launch *launch, int status)
 {
+    if (status != STATUS_DONE) {
+        return status;
+    }
     if (launch->exec_errno != 0) {
         return launch->exec_errno == ENOENT ? STATUS_NO_SUCH_FILE
                                             : STATUS_NO_EXEC;

@@ -71,8 +71,11 @@ void launch_wait(struct launch *launch);
 /* Give signals back: from here on they end this process. */
 void launch_release(struct launch *launch);
 
-/* End as the program has ended: by its signal, or with its exit status. */
-int launch_finish(const struct launch *launch);
+/*
+ * End as the program has ended: by its signal, or with its exit status. With
+ * a status of our own other than STATUS_DONE, that one.
+ */
+int launch_finish(const struct launch *launch, int status);
 
 /* Inside: the child's side of signals (launch_signals.c). */
 void launch_signals_child(const struct launch_signals *signals);

@@ -11,6 +11,7 @@
 
 #include "launch.h"
 #include "options.h"
+#include "run_globs.h"
 
 #define RUN_SHOWN_MAX 5 /* threads, and folders, in a report for people */
 #define RUN_ROOM 1024   /* of each, in JSON */
@@ -39,6 +40,7 @@ struct run {
     const struct options *options;
     struct launch launch;
     struct launch_bind bind;
+    struct run_globs globs;
     struct fg_feeder *feeder;                /* NULL: the program ran unfed */
     char unfed[FG_ERROR_MESSAGE_BYTES + 64]; /* why, or "" */
     struct fg_feeder_stats stats;            /* at the program's end */
