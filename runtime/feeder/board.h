@@ -4,7 +4,8 @@
  *
  *     arena   the feeder's memory for file contents; programs map it read-only
  *     board   who has which files open, what lies where in the arena, events
- *             for the feeder, counters; programs map it for writing too
+ *             for the feeder, what took how long (spans), counters; programs
+ *             map it for writing too
  *
  *     program (shim)                          feeder
  *       open ─── OPEN event ────────────────▶ looks the file over: file entry
@@ -38,7 +39,7 @@
 #define FGI_BOARD_VARIABLE "FEEDGPU_BOARD"
 
 #define FGI_BOARD_MAGIC UINT64_C(0x6472616f62676631) /* "1fgboard" */
-#define FGI_BOARD_VERSION 1u
+#define FGI_BOARD_VERSION 2u
 
 /* A block of a file: FGI_FEED_BLOCK_BYTES at a multiple of it; the last one of
  * a file, or its only one, is shorter. */
@@ -182,6 +183,83 @@ struct fgi_actor {
     uint64_t spare[2];
 };
 
+/* ---- spans: what took how long ------------------------------------------- */
+
+enum fgi_span_kind {
+    FGI_SPAN_KERNEL = 1,
+    FGI_SPAN_COPY_HTOD = 2, /* host to device */
+    FGI_SPAN_COPY_OTHER = 3,
+    FGI_SPAN_MEMSET = 4,
+    FGI_SPAN_READ = 5, /* a read call of at least FGI_SPAN_READ_NS */
+};
+
+#define FGI_SPAN_READ_NS UINT64_C(50000)
+#define FGI_SPAN_NO_FILE UINT32_MAX
+
+/* detail of copies: the host's side. */
+enum fgi_span_memory {
+    FGI_MEMORY_UNKNOWN = 0, /* managed, or not told */
+    FGI_MEMORY_PAGEABLE = 1,
+    FGI_MEMORY_PINNED = 2,
+};
+
+/* Written as events are, and as easily lost. Times are CLOCK_MONOTONIC. */
+struct fgi_span {
+    _Atomic uint64_t sequence;
+    uint64_t start_ns;
+    uint64_t end_ns;
+    uint64_t bytes;  /* copies, READ */
+    uint32_t kind;   /* enum fgi_span_kind */
+    int32_t pid;     /* of the program */
+    uint32_t device; /* entry of board.gpus; READ: 0 */
+    uint32_t stream; /* READ: the thread's id */
+    uint32_t detail; /* copies: enum fgi_span_memory; READ: entry of files,
+                        or FGI_SPAN_NO_FILE */
+    uint32_t spare[3];
+};
+
+/* ---- GPUs that programs use, and who records them ------------------------ */
+
+enum fgi_gpu_state {
+    FGI_GPU_FREE = 0,
+    FGI_GPU_FILLING = 1,
+    FGI_GPU_THERE = 2, /* and does not change any more */
+};
+
+/* Programs number GPUs as they are told to: here each has one number. Two
+ * programs that come at once may make two entries of one GPU. */
+struct fgi_gpu {
+    _Atomic uint32_t state;
+    uint32_t spare;
+    uint8_t uuid[16]; /* made of pid and number, if the driver tells none */
+    char bus_id[24];  /* "0000:c1:00.0", or "" */
+    char name[64];    /* or "" */
+};
+
+enum fgi_recorder_state {
+    FGI_RECORDER_NONE = 0,
+    FGI_RECORDER_ON = 1,
+    FGI_RECORDER_OFF = 2,   /* the note says why */
+    FGI_RECORDER_ENDED = 3, /* all of it has been told */
+};
+
+/* A process in which the CUDA driver has started. Written by it alone; the
+ * last one is shared by all that came too late. */
+struct fgi_recorder {
+    _Atomic int32_t pid;
+    _Atomic uint32_t state;   /* last, when the rest is there */
+    _Atomic uint32_t version; /* CUPTI's */
+    _Atomic uint32_t spare;
+    _Atomic uint64_t records; /* of the kinds that we ask for */
+    _Atomic uint64_t dropped; /* CUPTI had no room for them */
+    _Atomic uint64_t untimed; /* had no times */
+    _Atomic uint64_t unknown; /* not to be understood */
+    char note[128];
+};
+
+#define FGI_GPUS_MAX 64u
+#define FGI_RECORDERS_MAX 64u
+
 /* ---- the board ----------------------------------------------------------- */
 
 #define FGI_BOARD_OBSERVE 1u /* flags: count only, nothing is in the arena */
@@ -202,19 +280,26 @@ struct fgi_board {
     uint32_t slot_count;  /* power of two */
     uint32_t event_count; /* power of two */
     uint32_t actor_count;
+    uint32_t span_count; /* power of two */
+    uint32_t reserved;
     uint64_t file_offset; /* where the arrays begin on the board */
     uint64_t slot_offset;
     uint64_t event_offset;
     uint64_t actor_offset;
+    uint64_t span_offset;
     uint64_t file_bytes_min; /* smaller files are not looked at */
     /* Path prefixes, each ended by NUL, an empty one at the end: files below
      * "+/..." ones are looked at whatever the "-/..." ones say. */
     char rules[FGI_BOARD_RULES_BYTES];
+    struct fgi_gpu gpus[FGI_GPUS_MAX];
+    struct fgi_recorder recorders[FGI_RECORDERS_MAX];
 
     /* Lines of their own: written often, by different sides. */
     _Alignas(64) _Atomic uint64_t heartbeat_ns; /* CLOCK_MONOTONIC; 0: closed */
     _Alignas(64) _Atomic uint64_t event_tail;   /* events claimed so far */
     _Atomic uint32_t actor_next;                /* actors claimed so far */
+    _Atomic uint32_t recorder_next;             /* recorders, likewise */
+    _Alignas(64) _Atomic uint64_t span_tail;    /* spans claimed so far */
     _Alignas(64) _Atomic uint32_t event_moves;  /* futex of the feeder */
     _Atomic uint32_t feeder_sleeps;             /* 1: a wake is wanted */
 };
@@ -230,9 +315,11 @@ struct fgi_board_view {
     struct fgi_slot *slots;
     struct fgi_event *events;
     struct fgi_actor *actors;
+    struct fgi_span *spans;
     uint32_t file_mask;
     uint32_t bucket_mask;
     uint32_t event_mask;
+    uint32_t span_mask;
     uint32_t actor_count;
     const uint8_t *arena;
     uint64_t arena_bytes;
@@ -266,7 +353,8 @@ static inline bool fgi_board_look(struct fgi_board *board, uint64_t board_bytes,
         !fgi_board_is_power(board->file_count) ||
         !fgi_board_is_power(board->slot_count) ||
         board->slot_count < FGI_BUCKET_SLOTS ||
-        !fgi_board_is_power(board->event_count) || board->actor_count == 0 ||
+        !fgi_board_is_power(board->event_count) ||
+        !fgi_board_is_power(board->span_count) || board->actor_count == 0 ||
         !fgi_board_fits(board->file_offset, board->file_count,
                         sizeof(struct fgi_feed_file), board_bytes) ||
         !fgi_board_fits(board->slot_offset, board->slot_count,
@@ -274,7 +362,9 @@ static inline bool fgi_board_look(struct fgi_board *board, uint64_t board_bytes,
         !fgi_board_fits(board->event_offset, board->event_count,
                         sizeof(struct fgi_event), board_bytes) ||
         !fgi_board_fits(board->actor_offset, board->actor_count,
-                        sizeof(struct fgi_actor), board_bytes)) {
+                        sizeof(struct fgi_actor), board_bytes) ||
+        !fgi_board_fits(board->span_offset, board->span_count,
+                        sizeof(struct fgi_span), board_bytes)) {
         return false;
     }
     view->board = board;
@@ -282,9 +372,11 @@ static inline bool fgi_board_look(struct fgi_board *board, uint64_t board_bytes,
     view->slots = (struct fgi_slot *)(base + board->slot_offset);
     view->events = (struct fgi_event *)(base + board->event_offset);
     view->actors = (struct fgi_actor *)(base + board->actor_offset);
+    view->spans = (struct fgi_span *)(base + board->span_offset);
     view->file_mask = board->file_count - 1;
     view->bucket_mask = board->slot_count / FGI_BUCKET_SLOTS - 1;
     view->event_mask = board->event_count - 1;
+    view->span_mask = board->span_count - 1;
     view->actor_count = board->actor_count;
     view->arena = (const uint8_t *)arena;
     view->arena_bytes = arena_bytes;

@@ -20,6 +20,7 @@
 #define PAGE_BYTES 4096
 #define EVENT_COUNT 8192u
 #define ACTOR_COUNT 1024u
+#define SPAN_COUNT (1u << 17) /* some 100 ms of eight busy GPUs */
 
 void fgi_share_sizes(uint64_t memory_bytes, struct fgi_share_sizes *sizes)
 {
@@ -33,6 +34,7 @@ void fgi_share_sizes(uint64_t memory_bytes, struct fgi_share_sizes *sizes)
     sizes->slot_count = (uint32_t)fgi_round_up_power(slots);
     sizes->event_count = EVENT_COUNT;
     sizes->actor_count = ACTOR_COUNT;
+    sizes->span_count = SPAN_COUNT;
 }
 
 static enum fg_status make_memory(const char *name, uint64_t bytes, int *fd,
@@ -73,10 +75,13 @@ static uint64_t lay_out(const struct fgi_share_sizes *sizes,
     at += sizes->event_count * sizeof(struct fgi_event);
     board->actor_offset = at = fgi_align_up(at, LINE_BYTES);
     at += sizes->actor_count * sizeof(struct fgi_actor);
+    board->span_offset = at = fgi_align_up(at, LINE_BYTES);
+    at += sizes->span_count * sizeof(struct fgi_span);
     board->file_count = sizes->file_count;
     board->slot_count = sizes->slot_count;
     board->event_count = sizes->event_count;
     board->actor_count = sizes->actor_count;
+    board->span_count = sizes->span_count;
     board->arena_bytes = sizes->arena_bytes;
     board->board_bytes = fgi_align_up(at, PAGE_BYTES);
     return board->board_bytes;

@@ -16,6 +16,7 @@ struct fgi_share_sizes {
     uint32_t slot_count;
     uint32_t event_count;
     uint32_t actor_count;
+    uint32_t span_count;
 };
 
 /* Board and arena, mapped for writing. Storage is the owner's. */

@@ -7,6 +7,7 @@
  *     files.c     which descriptors are worth a look, and which file they are
  *     serve.c     reads from the arena, and the rules that keep them right
  *     tell.c      events to the feeder, counters
+ *     span.c      what took how long
  *     wrap_*.c    the wrappers themselves
  *
  * The kernel stays in charge. A descriptor is the kernel's, its offset too: a
@@ -155,9 +156,18 @@ struct shim_call {
 bool shim_serve(const struct shim_file *file, const struct shim_call *call,
                 ssize_t *result);
 
-/* ---- tell.c ------------------------------------------------------------- */
+/* ---- span.c ------------------------------------------------------------- */
 
 uint64_t shim_now_ns(void);
+
+/* Wake the feeder, if it sleeps. */
+void shim_wake(struct fgi_board *board);
+
+/* Write a span; its sequence is not looked at. Does not wake the feeder, which
+ * looks for spans now and then. */
+void shim_span(const struct fgi_board_view *view, const struct fgi_span *span);
+
+/* ---- tell.c ------------------------------------------------------------- */
 
 /* This thread's counters; NULL when there is no board. */
 struct fgi_actor *shim_actor(const struct fgi_board_view *view);
@@ -170,5 +180,9 @@ static inline void shim_count(_Atomic uint64_t *counter, uint64_t value)
 /* Tell the feeder. `path` NULL: not known. */
 void shim_tell(const struct fgi_board_view *view, const struct fgi_event *event,
                const char *path);
+
+/* A read call took so long that it is worth a span. */
+void shim_tell_blocked(const struct shim_file *file, uint64_t start_ns,
+                       uint64_t end_ns, ssize_t got);
 
 #endif /* PRELOAD_SHIM_H */

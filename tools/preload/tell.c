@@ -3,22 +3,13 @@
  * Events to the feeder, and counters. Both live on the board, so that a
  * program that is killed has still told what it did.
  */
-#include <linux/futex.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "shim.h"
-
-uint64_t shim_now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
-}
 
 /* Zero in a child of fork: its memory is emptied by the kernel. */
 static _Atomic(_Atomic uint32_t *) own_page;
@@ -77,16 +68,6 @@ struct fgi_actor *shim_actor(const struct fgi_board_view *view)
     return actor;
 }
 
-static void wake(struct fgi_board *board)
-{
-    if (atomic_load(&board->feeder_sleeps) == 0 ||
-        atomic_exchange(&board->feeder_sleeps, 0) == 0) {
-        return;
-    }
-    atomic_fetch_add(&board->event_moves, 1);
-    syscall(SYS_futex, &board->event_moves, FUTEX_WAKE, 1, NULL, NULL, 0);
-}
-
 void shim_tell(const struct fgi_board_view *view, const struct fgi_event *event,
                const char *path)
 {
@@ -109,5 +90,24 @@ void shim_tell(const struct fgi_board_view *view, const struct fgi_event *event,
     memcpy(slot->path, path != NULL ? path : "", length);
     slot->path[length] = '\0';
     atomic_store(&slot->sequence, position + 1);
-    wake(view->board);
+    shim_wake(view->board);
+}
+
+void shim_tell_blocked(const struct shim_file *file, uint64_t start_ns,
+                       uint64_t end_ns, ssize_t got)
+{
+    const struct fgi_actor *actor = shim_actor(file->view);
+    struct fgi_span span = {
+        .kind = FGI_SPAN_READ,
+        .pid = own_pid,
+        .stream = (uint32_t)atomic_load(&actor->tid),
+        .start_ns = start_ns,
+        .end_ns = end_ns,
+        .bytes = got > 0 ? (uint64_t)got : 0,
+        .detail = FGI_SPAN_NO_FILE,
+    };
+    if (file->entry != NULL) {
+        span.detail = (uint32_t)(file->entry - file->view->files);
+    }
+    shim_span(file->view, &span);
 }

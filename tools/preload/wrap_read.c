@@ -53,6 +53,9 @@ static ssize_t read_counted(const struct shim_file *file,
         spent_ns = (now_ns - start_ns) * weight;
         shim_count(&actor->kernel_ns, spent_ns);
         atomic_store_explicit(&actor->last_ns, now_ns, memory_order_relaxed);
+        if (SHIM_UNLIKELY(now_ns - start_ns >= FGI_SPAN_READ_NS)) {
+            shim_tell_blocked(file, start_ns, now_ns, got);
+        }
     }
     shim_count(&actor->reads, 1);
     shim_count(&actor->kernel_bytes, got > 0 ? (uint64_t)got : 0);
@@ -110,6 +113,9 @@ static ssize_t read_watched(const struct shim_file *file,
     atomic_store_explicit(&actor->last_ns, now_ns, memory_order_relaxed);
     shim_count(&file->entry->reads, 1);
     shim_count(&file->entry->blocked_ns, now_ns - start_ns);
+    if (SHIM_UNLIKELY(now_ns - start_ns >= FGI_SPAN_READ_NS)) {
+        shim_tell_blocked(file, start_ns, now_ns, result);
+    }
     errno = saved;
     return result;
 }
