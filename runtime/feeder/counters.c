@@ -80,6 +80,9 @@ static void add_counts(struct fg_feeder *feeder, struct fg_feeder_stats *stats)
     stats->predictions_hit = load(&counts->predictions_hit);
     stats->changed_files = load(&counts->changed_files);
     stats->read_errors = load(&counts->read_errors);
+    stats->spans = load(&feeder->spans.taken);
+    stats->spans_lost = load(&feeder->spans.lost);
+    stats->spans_wrong = load(&feeder->spans.wrong);
 }
 
 static bool is_shown(const struct fgi_record *record)

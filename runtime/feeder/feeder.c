@@ -139,6 +139,9 @@ static enum fg_status make_tables(struct fg_feeder *feeder,
     if (status == FG_OK) {
         status = fgi_records_init(&feeder->files, &feeder->share.view, err);
     }
+    if (status == FG_OK) {
+        status = fgi_spans_init(&feeder->spans, err);
+    }
     return status == FG_OK ? fgi_folders_init(&feeder->folders, err) : status;
 }
 
@@ -223,6 +226,7 @@ void fg_feeder_close(struct fg_feeder *feeder)
     fgi_ahead_join(feeder);
     fgi_looker_fini(&feeder->looker);
     fgi_records_fini(&feeder->files);
+    fgi_spans_fini(&feeder->spans);
     fgi_folders_fini(&feeder->folders);
     fgi_slots_fini(&feeder->slots);
     fgi_arena_fini(&feeder->arena);

@@ -11,7 +11,8 @@
  * - "fg-feed" owns the engine, the arena, slots and files, and is the only one
  *   to write the board. All it knows is guarded by `mutex`, which it gives up
  *   only while it waits: others look in between (fg_feeder_get_stats).
- * - "fg-event" sleeps until a program has an event, and shows that we live.
+ * - "fg-event" sleeps until a program has an event, shows that we live, and
+ *   takes spans from the board.
  * - "fg-open" are the pool: whatever may block in the file system.
  * - "fg-warm" reads ahead into the page cache; "fg-touch" has memory ready.
  */
@@ -37,6 +38,7 @@
 #include "runtime/feeder/pool.h"
 #include "runtime/feeder/share.h"
 #include "runtime/feeder/slots.h"
+#include "runtime/feeder/spans.h"
 
 #define FGI_FEED_DEPTH 256u
 
@@ -95,6 +97,7 @@ struct fg_feeder {
     struct fgi_read **done;       /* FGI_FEED_DEPTH, owned */
 
     struct fgi_feed_counts counts;
+    struct fgi_spans spans; /* has a mutex of its own, to be taken first */
     struct fgi_looker looker;
     struct fgi_pool pool;
     struct fgi_thread feed_thread;
@@ -176,6 +179,12 @@ bool fgi_plan_wants(struct fg_feeder *feeder, const struct fgi_record *record,
 
 /* Take all events that are there. False: one is late, ask again soon. */
 bool fgi_events_run(struct fg_feeder *feeder, uint64_t now_ns);
+
+/* ---- spans.c ------------------------------------------------------------- */
+
+/* Take the next spans; a final run passes over those that are still being
+ * written. True: there may be more. */
+bool fgi_spans_run(struct fg_feeder *feeder, bool is_final);
 
 /* ---- watch.c: what becomes of a file --------------------------------------
  */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The thread that listens for programs, "fg-event". It sleeps on the board
- * until there is an event that fg-feed was not woken for, and shows programs
- * now and then that the feeder lives.
+ * until there is an event that fg-feed was not woken for, and now and then
+ * shows programs that the feeder lives, and takes spans.
  */
 #include "runtime/feeder/feeder.h"
 
@@ -29,6 +29,7 @@ void fgi_listen_main(void *context)
     struct fgi_board *board = feeder->share.view.board;
     uint64_t told = 0;  /* fg-feed knows of the events before */
     uint32_t heard = 0; /* and of the wakes */
+    bool is_behind = false;
 
     while (!atomic_load(&feeder->is_stopping)) {
         uint32_t seen = atomic_load(&board->event_moves);
@@ -39,13 +40,14 @@ void fgi_listen_main(void *context)
          * between is seen here, or wakes us. */
         atomic_store(&board->feeder_sleeps, 1);
         tail = atomic_load(&board->event_tail);
-        if (tail == told && seen == heard) {
-            sleep_on(board, seen);
-        } else {
+        if (tail != told || seen != heard) {
             told = tail;
             heard = seen;
             fgi_ahead_wake(feeder);
+        } else if (!is_behind) {
+            sleep_on(board, seen);
         }
+        is_behind = fgi_spans_run(feeder, false);
     }
     atomic_store(&board->heartbeat_ns, 0);
 }
