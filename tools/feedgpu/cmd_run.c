@@ -12,13 +12,16 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "preload.h"
 #include "report.h"
 #include "run.h"
 #include "tables.h"
+
+#define SETTLE_STEP_NS 10000000 /* 10 ms */
+#define SETTLE_STEPS_MAX 20
 
 static void print_log(enum fg_log_level level, const char *line, void *context)
 {
@@ -71,14 +74,29 @@ static char **prepare_feeding(struct run *run)
     return environment;
 }
 
-/* What the feeder has counted. Its threads may still be running. */
+/* The program has ended; the feeder may still be hearing what it did last. */
+static void settle(struct run *run)
+{
+    const struct timespec step = {.tv_nsec = SETTLE_STEP_NS};
+    struct fg_feeder_stats before;
+    int steps = 0;
+    run->stats.struct_size = sizeof(run->stats);
+    fg_feeder_get_stats(run->feeder, &run->stats);
+    do {
+        before = run->stats;
+        nanosleep(&step, NULL);
+        fg_feeder_get_stats(run->feeder, &run->stats);
+    } while (++steps < SETTLE_STEPS_MAX &&
+             (run->stats.events != before.events ||
+              run->stats.files != before.files));
+}
+
 static void collect(struct run *run)
 {
     if (run->feeder == NULL) {
         return;
     }
-    run->stats.struct_size = sizeof(run->stats);
-    fg_feeder_get_stats(run->feeder, &run->stats);
+    settle(run);
     run->actors = calloc(RUN_ROOM, sizeof(*run->actors));
     run->groups = calloc(RUN_ROOM, sizeof(*run->groups));
     if (run->actors != NULL) {

@@ -126,7 +126,8 @@ static void put_group(FILE *out, const struct fg_feeder_group *group)
     bool is_cut = length > COLUMNS - 4;
     fprintf(out, "  %9.3f s  %7" PRIu64 "  %-10s  %9s  %9s\n",
             seconds(group->blocked_ns + group->open_ns), group->files,
-            group->pattern, amount_format((double)group->arena_bytes, memory),
+            group->pattern[0] != '\0' ? group->pattern : "-",
+            amount_format((double)group->arena_bytes, memory),
             amount_format((double)group->kernel_bytes, kernel));
     fprintf(out, "    %s%s\n", is_cut ? "..." : "",
             group->folder + (is_cut ? length - (COLUMNS - 7) : 0));
