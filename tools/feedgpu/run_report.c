@@ -197,9 +197,7 @@ static void put_ahead(const struct run *run, FILE *out)
     fprintf(out, "memory    %s kept, of %s\n",
             size_format(stats->kept_bytes, ahead),
             size_format(stats->memory_bytes, other));
-    if (stats->changed_files + stats->fallbacks + stats->events_lost +
-            stats->read_errors >
-        0) {
+    if (stats->changed_files + stats->fallbacks + stats->read_errors > 0) {
         fprintf(out,
                 "left      %" PRIu64 " files that changed; %" PRIu64
                 " copies redone, %" PRIu64 " events lost, %" PRIu64
@@ -285,15 +283,16 @@ static void put_unseen(const struct run *run, FILE *out)
     if (io->processes == 0) {
         put_text(out, "kernel", "its count of what was read is not known");
     } else {
-        snprintf(text, sizeof(text),
-                 "all processes together read %s by calls, of which %s are "
-                 "seen above, and %s came from disks; %" PRIu64
-                 " page faults had to read",
-                 amount_format((double)io->call_bytes, called),
-                 amount_format((double)stats->kernel_bytes, seen),
-                 amount_format((double)io->storage_bytes, other),
-                 run->launch.major_faults);
-        put_text(out, "kernel", text);
+        fprintf(out,
+                "kernel    %s by read calls of all processes, %s of it seen "
+                "above;\n",
+                amount_format((double)io->call_bytes, called),
+                amount_format((double)stats->kernel_bytes, seen));
+        fprintf(out,
+                "          %s came from disks, %" PRIu64
+                " page faults had to read\n",
+                amount_format((double)io->storage_bytes, other),
+                run->launch.major_faults);
     }
     if (io->unknown > 0 || run->launch.left_behind > 0) {
         snprintf(text, sizeof(text),
