@@ -93,7 +93,7 @@ static void settle(struct run *run)
 
 static void collect(struct run *run)
 {
-    if (run->feeder == NULL) {
+    if (run->feeder == NULL || run->options->run.report == REPORT_NONE) {
         return;
     }
     settle(run);
@@ -226,9 +226,11 @@ static int run(const struct options *options)
     /* exec's prototype is older than const. */
     memcpy(&run.launch.command, &own.operands, sizeof(own.operands));
     run.launch.bind = &run.bind;
-    launch_prepare(&run.launch);
-    bind_prepare(&run.bind);
-    int status = run_program(&run);
+    int status = STATUS_LAUNCHER;
+    if (launch_prepare(&run.launch)) {
+        bind_prepare(&run.bind);
+        status = run_program(&run);
+    }
     run_globs_fini(&run.globs);
     return launch_finish(&run.launch, status);
 }

@@ -118,6 +118,11 @@ static void put_actors(const struct run *run, FILE *out)
     }
 }
 
+static uint64_t group_blocked_ns(const struct fg_feeder_group *group)
+{
+    return group->blocked_ns + group->open_ns;
+}
+
 static void put_group(FILE *out, const struct fg_feeder_group *group)
 {
     char memory[SIZE_TEXT_BYTES];
@@ -125,7 +130,7 @@ static void put_group(FILE *out, const struct fg_feeder_group *group)
     size_t length = strlen(group->folder);
     bool is_cut = length > COLUMNS - 4;
     fprintf(out, "  %9.3f s  %7" PRIu64 "  %-10s  %9s  %9s\n",
-            seconds(group->blocked_ns + group->open_ns), group->files,
+            seconds(group_blocked_ns(group)), group->files,
             group->pattern[0] != '\0' ? group->pattern : "-",
             amount_format((double)group->arena_bytes, memory),
             amount_format((double)group->kernel_bytes, kernel));
@@ -133,10 +138,20 @@ static void put_group(FILE *out, const struct fg_feeder_group *group)
             group->folder + (is_cut ? length - (COLUMNS - 7) : 0));
 }
 
+/* A program's modules and settings are read, too, in no time. */
+static bool is_worth_a_line(const struct run *run,
+                            const struct fg_feeder_group *group)
+{
+    return group_blocked_ns(group) >= group_blocked_ns(&run->groups[0]) / 100;
+}
+
 static void put_groups(const struct run *run, FILE *out)
 {
-    uint32_t shown =
-        run->group_known < RUN_SHOWN_MAX ? run->group_known : RUN_SHOWN_MAX;
+    uint32_t shown = 0;
+    while (shown < run->group_known && shown < RUN_SHOWN_MAX &&
+           is_worth_a_line(run, &run->groups[shown])) {
+        shown++;
+    }
     if (shown == 0) {
         return;
     }
