@@ -8,6 +8,7 @@
 #include <feedgpu/device.h>
 #include <feedgpu/error.h>
 #include <feedgpu/export.h>
+#include <feedgpu/feeder.h>
 #include <feedgpu/field.h>
 #include <feedgpu/loader.h>
 #include <feedgpu/log.h>

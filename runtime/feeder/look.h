@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Looking a file over: open it, see whether it is the file that was told of,
+ * and whether its bytes may be served from memory. May block for long (a
+ * file system far away), so it is done by the pool's threads.
+ */
+#ifndef FGI_FEEDER_LOOK_H
+#define FGI_FEEDER_LOOK_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <sys/stat.h>
+
+#include <feedgpu/feeder.h>
+
+#include "runtime/feeder/board.h"
+#include "runtime/feeder/files.h"
+
+#define FGI_LOOK_PATH_BYTES 4096
+
+/* What direct I/O asks for on a device that was seen before. */
+#define FGI_LOOK_DEVICES 32u
+struct fgi_look_device {
+    uint64_t device;      /* st_dev */
+    uint32_t align_bytes; /* 0: unfit */
+    bool is_known;
+};
+
+/* What looks share. Threads: any. */
+struct fgi_looker {
+    pthread_mutex_t mutex; /* of devices */
+    struct fgi_look_device devices[FGI_LOOK_DEVICES];
+    uint32_t device_next;                  /* taken next when all are used */
+    const struct fg_feeder_config *config; /* borrowed; data, flags */
+};
+
+/* Asked: which file. */
+struct fgi_look_ask {
+    int32_t pid; /* open there as fd; 0: by path alone */
+    int32_t fd;
+    bool has_key;                   /* it must be in this state */
+    bool must_be_uncached;          /* CACHED if most is in the page cache */
+    struct fgi_feed_key key;        /* wanted */
+    char path[FGI_LOOK_PATH_BYTES]; /* relative: to the cwd of pid; may be "" */
+};
+
+/* Answered. fd and path are the caller's to close and free. */
+struct fgi_look_answer {
+    enum fgi_look look;
+    int fd;                  /* O_DIRECT; only when FED */
+    uint32_t align_bytes;    /* only when FED */
+    char *path;              /* absolute; NULL: unknown */
+    struct fgi_feed_key key; /* found; inode 0: could not be opened */
+};
+
+void fgi_looker_init(struct fgi_looker *looker,
+                     const struct fg_feeder_config *config);
+void fgi_looker_fini(struct fgi_looker *looker);
+
+/* Look. Blocks: as long as the file system does. */
+void fgi_look(struct fgi_looker *looker, const struct fgi_look_ask *ask,
+              struct fgi_look_answer *answer);
+
+/* What tells the state of a file, from its stat. */
+void fgi_key_of(const struct stat *info, struct fgi_feed_key *key);
+
+/* fstat; false when it fails. */
+bool fgi_key_read(int fd, struct fgi_feed_key *key);
+
+/* Whether the file has not changed for long enough: its ctime and mtime are
+ * older than FGI_FEED_SETTLED_NS, and not in the future. */
+bool fgi_key_is_settled(const struct fgi_feed_key *key, uint64_t real_ns);
+
+/* Whether fstat tells every change of a file at once on file systems of that
+ * statfs magic, and direct I/O reads what was written. */
+bool fgi_look_is_fit(uint64_t magic);
+
+/* CLOCK_REALTIME. */
+uint64_t fgi_real_ns(void);
+
+#endif /* FGI_FEEDER_LOOK_H */

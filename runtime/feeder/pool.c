@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See pool.h. */
+#include "runtime/feeder/pool.h"
+
+#include <string.h>
+
+#include "runtime/base/error.h"
+#include "runtime/base/mem.h"
+
+static void append(struct fgi_job_list *list, struct fgi_job *job)
+{
+    job->next = NULL;
+    if (list->last != NULL) {
+        list->last->next = job;
+    } else {
+        list->first = job;
+    }
+    list->last = job;
+    list->count++;
+}
+
+static void prepend(struct fgi_job_list *list, struct fgi_job *job)
+{
+    job->next = list->first;
+    list->first = job;
+    if (list->last == NULL) {
+        list->last = job;
+    }
+    list->count++;
+}
+
+static struct fgi_job *take_first(struct fgi_job_list *list)
+{
+    struct fgi_job *job = list->first;
+
+    if (job != NULL) {
+        list->first = job->next;
+        list->count--;
+        if (list->first == NULL) {
+            list->last = NULL;
+        }
+    }
+    return job;
+}
+
+static struct fgi_job *next_job(struct fgi_pool *pool)
+{
+    struct fgi_job *job = NULL;
+
+    pthread_mutex_lock(&pool->mutex);
+    while (!pool->is_stopping && pool->queued.first == NULL) {
+        pthread_cond_wait(&pool->ready, &pool->mutex);
+    }
+    if (!pool->is_stopping) {
+        job = take_first(&pool->queued);
+    }
+    pthread_mutex_unlock(&pool->mutex);
+    return job;
+}
+
+static void thread_main(void *context)
+{
+    struct fgi_pool *pool = context;
+    struct fgi_job *job = next_job(pool);
+
+    while (job != NULL) {
+        job->run(job);
+        pthread_mutex_lock(&pool->mutex);
+        append(&pool->done, job);
+        pthread_mutex_unlock(&pool->mutex);
+        pool->wake(pool->context);
+        job = next_job(pool);
+    }
+}
+
+enum fg_status fgi_pool_init(struct fgi_pool *pool, uint32_t threads, int node,
+                             void (*wake)(void *context), void *context,
+                             struct fg_error *err)
+{
+    enum fg_status status = FG_OK;
+
+    memset(pool, 0, sizeof(*pool));
+    pool->wake = wake;
+    pool->context = context;
+    pool->threads = fgi_alloc(threads, sizeof(*pool->threads));
+    if (pool->threads == NULL) {
+        return fgi_fail(err, FG_ERR_MEMORY, "feeder: %u threads", threads);
+    }
+    pthread_mutex_init(&pool->mutex, NULL);
+    pthread_cond_init(&pool->ready, NULL);
+    pool->is_ready = true;
+    for (uint32_t i = 0; i < threads && status == FG_OK; i++) {
+        status = fgi_thread_start(&pool->threads[i], "fg-open", node,
+                                  thread_main, pool, err);
+        pool->thread_count += status == FG_OK ? 1 : 0;
+    }
+    return status;
+}
+
+void fgi_pool_push(struct fgi_pool *pool, struct fgi_job *job, bool is_urgent)
+{
+    pthread_mutex_lock(&pool->mutex);
+    if (is_urgent) {
+        prepend(&pool->queued, job);
+    } else {
+        append(&pool->queued, job);
+    }
+    pthread_cond_signal(&pool->ready);
+    pthread_mutex_unlock(&pool->mutex);
+}
+
+struct fgi_job *fgi_pool_take(struct fgi_pool *pool)
+{
+    struct fgi_job *jobs;
+
+    pthread_mutex_lock(&pool->mutex);
+    jobs = pool->done.first;
+    pool->done = (struct fgi_job_list){0};
+    pthread_mutex_unlock(&pool->mutex);
+    return jobs;
+}
+
+static void drop_all(struct fgi_job_list *list)
+{
+    struct fgi_job *job = take_first(list);
+
+    while (job != NULL) {
+        job->drop(job);
+        job = take_first(list);
+    }
+}
+
+void fgi_pool_fini(struct fgi_pool *pool)
+{
+    if (pool->is_ready) {
+        pthread_mutex_lock(&pool->mutex);
+        pool->is_stopping = true;
+        pthread_cond_broadcast(&pool->ready);
+        pthread_mutex_unlock(&pool->mutex);
+        for (uint32_t i = 0; i < pool->thread_count; i++) {
+            fgi_thread_join(&pool->threads[i]);
+        }
+        drop_all(&pool->queued);
+        drop_all(&pool->done);
+        pthread_cond_destroy(&pool->ready);
+        pthread_mutex_destroy(&pool->mutex);
+    }
+    fgi_free(pool->threads);
+    memset(pool, 0, sizeof(*pool));
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Threads for what may block in the file system: opening files, listing
+ * folders. Jobs go in, are run by any thread, and come back to the reader,
+ * which is woken for them.
+ *
+ * Lock rule: `mutex` guards the two lists and is_stopping; no job runs under
+ * it.
+ */
+#ifndef FGI_FEEDER_POOL_H
+#define FGI_FEEDER_POOL_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "runtime/base/thread.h"
+
+struct fgi_job {
+    void (*run)(struct fgi_job *job);
+    void (*drop)(struct fgi_job *job); /* release it, run or not */
+    struct fgi_job *next;
+};
+
+struct fgi_job_list {
+    struct fgi_job *first;
+    struct fgi_job *last;
+    uint32_t count;
+};
+
+struct fgi_pool {
+    pthread_mutex_t mutex;
+    pthread_cond_t ready; /* a job was queued, or stopping */
+    struct fgi_job_list queued;
+    struct fgi_job_list done;
+    struct fgi_thread *threads; /* owned */
+    uint32_t thread_count;      /* started */
+    bool is_stopping;
+    bool is_ready;               /* mutex and ready are made */
+    void (*wake)(void *context); /* the reader: a job is done */
+    void *context;
+};
+
+/* Start threads on `node` (-1: any). On failure, fini is due too. */
+enum fg_status fgi_pool_init(struct fgi_pool *pool, uint32_t threads, int node,
+                             void (*wake)(void *context), void *context,
+                             struct fg_error *err);
+
+/* Queue a job; consumed. `is_urgent`: before all that wait. Threads: any. */
+void fgi_pool_push(struct fgi_pool *pool, struct fgi_job *job, bool is_urgent);
+
+/* Take all jobs that are done, first done first; a list by next. */
+struct fgi_job *fgi_pool_take(struct fgi_pool *pool);
+
+/* Wait for what runs, drop everything else. Zeroed is allowed. */
+void fgi_pool_fini(struct fgi_pool *pool);
+
+#endif /* FGI_FEEDER_POOL_H */

@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What becomes of a file: a program tells of it, the pool looks it over, and
+ * if it may be fed its blocks are read ahead as the program's reads suggest.
+ */
+#include "runtime/feeder/feeder.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "runtime/base/clock.h"
+#include "runtime/base/math.h"
+#include "runtime/base/mem.h"
+
+/* How soon a file that could not be fed is looked at again, if it is used. */
+#define RETRY_NS FGI_NS_PER_S
+#define RETRY_UNSETTLED_NS (FGI_FEED_SETTLED_NS + 20 * FGI_NS_PER_MS)
+/* Descriptors that no read needs are closed after that, or if there are too
+ * many: an open file keeps its file system busy. */
+#define IDLE_NS (FGI_NS_PER_S / 2)
+/* An entry whose file was not used for so long may make place for another. */
+#define UNUSED_NS (2 * FGI_NS_PER_S)
+
+/* A look in the pool. */
+struct look_job {
+    struct fgi_job job; /* first: they are cast */
+    struct fgi_looker *looker;
+    uint32_t file_index;
+    uint32_t id;    /* the record must still be that one */
+    uint8_t before; /* enum fgi_look: what it was when we asked */
+    struct fgi_look_ask ask;
+    struct fgi_look_answer answer;
+};
+
+static void run_look(struct fgi_job *job)
+{
+    struct look_job *look = (struct look_job *)job;
+
+    fgi_look(look->looker, &look->ask, &look->answer);
+}
+
+static void drop_look(struct fgi_job *job)
+{
+    struct look_job *look = (struct look_job *)job;
+
+    if (look->answer.fd >= 0) {
+        close(look->answer.fd);
+    }
+    fgi_free(look->answer.path);
+    fgi_free(look);
+}
+
+void fgi_watch_look(struct fg_feeder *feeder, struct fgi_record *record,
+                    const struct fgi_feed_key *key, const char *path)
+{
+    struct look_job *look;
+
+    if (record->look == FGI_LOOK_WAITING) {
+        return;
+    }
+    look = fgi_alloc(1, sizeof(*look));
+    if (look == NULL) {
+        return;
+    }
+    look->job = (struct fgi_job){.run = run_look, .drop = drop_look};
+    look->looker = &feeder->looker;
+    look->file_index = (uint32_t)(record - feeder->files.records);
+    look->id = record->id;
+    look->before = record->look;
+    look->ask.pid = record->pid;
+    look->ask.fd = record->pid_fd;
+    look->ask.has_key = true;
+    look->ask.must_be_uncached = record->look != FGI_LOOK_FED;
+    look->ask.key = *key;
+    if (path != NULL) {
+        snprintf(look->ask.path, sizeof(look->ask.path), "%s", path);
+    }
+    look->answer.fd = -1;
+    record->look = FGI_LOOK_WAITING;
+    fgi_pool_push(&feeder->pool, &look->job, true);
+}
+
+/* Make place for another file: the one that was not used for longest. */
+static struct fgi_record *make_place(struct fg_feeder *feeder,
+                                     const struct fgi_feed_key *key,
+                                     uint64_t now_ns)
+{
+    struct fgi_record *oldest = NULL;
+
+    for (uint32_t i = 0; i < FGI_FILE_PROBES; i++) {
+        struct fgi_record *record = fgi_records_at(&feeder->files, key, i);
+
+        if (record->blocks == 0 && record->reading == 0 && !record->is_active &&
+            !record->is_retired && record->look != FGI_LOOK_WAITING &&
+            now_ns - record->used_ns > UNUSED_NS &&
+            (oldest == NULL || record->used_ns < oldest->used_ns)) {
+            oldest = record;
+        }
+    }
+    if (oldest != NULL) {
+        fgi_file_retire(feeder, oldest);
+    }
+    return oldest;
+}
+
+static struct fgi_record *add_record(struct fg_feeder *feeder,
+                                     const struct fgi_feed_key *key,
+                                     uint64_t now_ns)
+{
+    struct fgi_record *record = fgi_records_pick(&feeder->files, key);
+
+    if (record == NULL) {
+        record = make_place(feeder, key, now_ns);
+    }
+    if (record == NULL || !fgi_records_add(&feeder->files, record, key)) {
+        return NULL;
+    }
+    record->used_ns = now_ns;
+    fgi_count(&feeder->counts.files, 1);
+    return record;
+}
+
+/* Files of one block need no pattern. */
+static struct fgi_pattern *pattern_of(struct fgi_record *record)
+{
+    if (record->pattern == NULL && fgi_block_count(record) > 1) {
+        record->pattern = fgi_alloc(1, sizeof(*record->pattern));
+    }
+    return record->pattern;
+}
+
+static bool may_look_again(const struct fgi_record *record, uint64_t now_ns)
+{
+    switch ((enum fgi_look)record->look) {
+    case FGI_LOOK_NONE:
+        return true;
+    case FGI_LOOK_CACHED:
+    case FGI_LOOK_UNSETTLED:
+    case FGI_LOOK_WRITER:
+    case FGI_LOOK_GONE:
+        return now_ns >= record->retry_ns;
+    case FGI_LOOK_WAITING:
+    case FGI_LOOK_FED:
+    case FGI_LOOK_UNFIT:
+    case FGI_LOOK_UNWANTED:
+        break;
+    }
+    return false;
+}
+
+static void note_open(struct fg_feeder *feeder, struct fgi_record *record,
+                      uint64_t now_ns)
+{
+    struct fgi_pattern *pattern = pattern_of(record);
+
+    record->is_opened = true;
+    if (pattern != NULL) {
+        fgi_pattern_start(pattern, now_ns);
+    }
+    fgi_ahead_activate(feeder, record);
+}
+
+static void note_used(struct fg_feeder *feeder, const struct fgi_record *record,
+                      uint64_t offset, uint64_t bytes)
+{
+    uint64_t block = offset / FGI_FEED_BLOCK_BYTES;
+    uint64_t last = (offset + bytes) / FGI_FEED_BLOCK_BYTES;
+    uint64_t end = fgi_min(last + 1, fgi_block_count(record));
+
+    for (; block < end && block <= UINT32_MAX; block++) {
+        struct fgi_feed_block *found = fgi_slots_find(
+            &feeder->slots, fgi_slot_tag(record->id, (uint32_t)block));
+
+        if (found != NULL) {
+            found->is_used = true;
+            found->is_wanted = false;
+        }
+    }
+}
+
+static void note_read(struct fg_feeder *feeder, struct fgi_record *record,
+                      const struct fgi_event *event, uint64_t now_ns)
+{
+    const struct fgi_feed_read read = {
+        .offset = event->offset,
+        .bytes = fgi_min(event->bytes, record->key.size_bytes),
+        .reader = (uint64_t)(uint32_t)event->pid << 32 | (uint32_t)event->fd,
+        .now_ns = now_ns,
+    };
+    struct fgi_pattern *pattern = pattern_of(record);
+
+    note_used(feeder, record, read.offset, read.bytes);
+    if (pattern != NULL) {
+        fgi_pattern_read(pattern, &read);
+    }
+    fgi_ahead_activate(feeder, record);
+}
+
+void fgi_watch_event(struct fg_feeder *feeder, const struct fgi_event *event,
+                     uint64_t now_ns)
+{
+    struct fgi_record *record = fgi_records_find(&feeder->files, &event->key);
+
+    if (record == NULL) {
+        record = add_record(feeder, &event->key, now_ns);
+    }
+    if (record == NULL) {
+        return;
+    }
+    record->used_ns = now_ns;
+    record->pid = event->pid;
+    record->pid_fd = event->fd;
+    if (!fgi_key_is_same(&record->key, &event->key)) {
+        /* One of the two is old: the file itself says which. */
+        fgi_watch_look(feeder, record, &event->key, event->path);
+        return;
+    }
+    if (event->kind == FGI_EVENT_OPEN || event->kind == FGI_EVENT_STDIO) {
+        if (event->kind == FGI_EVENT_STDIO && !record->is_stdio) {
+            record->is_stdio = true;
+            fgi_count(&feeder->counts.stdio_files, 1);
+        }
+        note_open(feeder, record, now_ns);
+    } else if (event->kind == FGI_EVENT_READ) {
+        note_read(feeder, record, event, now_ns);
+    }
+    if (may_look_again(record, now_ns)) {
+        fgi_watch_look(feeder, record, &record->key, event->path);
+    }
+}
+
+/* The file is not what its record says. */
+static struct fgi_record *replace(struct fg_feeder *feeder,
+                                  struct fgi_record *record,
+                                  const struct fgi_feed_key *key,
+                                  uint64_t now_ns)
+{
+    struct fgi_record before = *record;
+    struct fgi_record *next;
+
+    fgi_count(&feeder->counts.changed_files, 1);
+    fgi_file_retire(feeder, record);
+    next = add_record(feeder, key, now_ns);
+    if (next != NULL) {
+        next->pid = before.pid;
+        next->pid_fd = before.pid_fd;
+        next->is_opened = before.is_opened;
+        next->is_stdio = before.is_stdio;
+        if (pattern_of(next) != NULL) {
+            fgi_pattern_start(next->pattern, now_ns);
+        }
+    }
+    return next;
+}
+
+static void take_answer(struct fg_feeder *feeder, struct fgi_record *record,
+                        struct fgi_look_answer *answer, uint64_t now_ns)
+{
+    record->look = answer->look;
+    record->retry_ns =
+        now_ns +
+        (answer->look == FGI_LOOK_UNSETTLED ? RETRY_UNSETTLED_NS : RETRY_NS);
+    if (answer->path != NULL) {
+        fgi_free(record->path);
+        record->path = answer->path;
+        answer->path = NULL;
+        record->folder = fgi_folders_of(&feeder->folders, record->path);
+    }
+    if (answer->look != FGI_LOOK_FED) {
+        fgi_records_set_mode(&feeder->files, record, FGI_FEED_WATCH);
+        return;
+    }
+    if (record->fd < 0) {
+        bool is_kept = fgi_records_keep(&feeder->files, record, answer->fd);
+
+        answer->fd = -1;
+        if (!is_kept) {
+            record->look = FGI_LOOK_GONE; /* tried again later */
+            return;
+        }
+    }
+    record->align_bytes = answer->align_bytes;
+    fgi_records_set_mode(&feeder->files, record, FGI_FEED_COPY);
+    fgi_ahead_activate(feeder, record);
+}
+
+/* A file that was fed is not found any more. An event with another key may
+ * be old, or a lie; but if nobody has it open and it has no name, nobody will
+ * ask for it again. */
+static void lose(struct fg_feeder *feeder, struct fgi_record *record,
+                 const struct look_job *look)
+{
+    record->look = FGI_LOOK_FED;
+    if (fgi_key_is_same(&look->ask.key, &record->key)) {
+        fgi_file_retire(feeder, record);
+    }
+}
+
+static void answer_look(struct fg_feeder *feeder, struct look_job *look,
+                        uint64_t now_ns)
+{
+    struct fgi_record *record = &feeder->files.records[look->file_index];
+
+    if (record->id != look->id || record->is_retired) {
+        return;
+    }
+    if (look->answer.look == FGI_LOOK_GONE && look->before == FGI_LOOK_FED) {
+        lose(feeder, record, look);
+        return;
+    }
+    if (look->answer.key.inode != 0 &&
+        !fgi_key_is_same(&look->answer.key, &record->key)) {
+        record = replace(feeder, record, &look->answer.key, now_ns);
+    }
+    if (record != NULL) {
+        take_answer(feeder, record, &look->answer, now_ns);
+    }
+}
+
+void fgi_watch_answers(struct fg_feeder *feeder, uint64_t now_ns)
+{
+    struct fgi_job *job = fgi_pool_take(&feeder->pool);
+
+    while (job != NULL) {
+        struct fgi_job *next = job->next;
+
+        answer_look(feeder, (struct look_job *)job, now_ns);
+        job->drop(job);
+        job = next;
+    }
+}
+
+void fgi_watch_idle(struct fg_feeder *feeder, uint64_t now_ns)
+{
+    if (feeder->files.open_count > 0) {
+        fgi_records_shut_idle(&feeder->files, now_ns - IDLE_NS);
+    }
+}
