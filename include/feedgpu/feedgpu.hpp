@@ -37,6 +37,7 @@
 #include <feedgpu/error.hpp>
 #include <feedgpu/feedgpu.h>
 #include <feedgpu/loader.hpp>
+#include <feedgpu/process.hpp>
 #include <feedgpu/shard.hpp>
 #include <feedgpu/topology.hpp>
 

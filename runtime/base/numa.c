@@ -195,6 +195,27 @@ int fgi_numa_run_on(int node)
     return 0;
 }
 
+int fgi_numa_migrate(int pid, int node, uint64_t *pages_left)
+{
+    struct node_set from;
+    struct node_set to = {{0}};
+    long left;
+
+    if (!fgi_numa_node_exists(node)) {
+        return EINVAL;
+    }
+    online_nodes(&from);
+    from.words[(unsigned)node / WORD_BITS] &=
+        ~(1ul << ((unsigned)node % WORD_BITS));
+    set_bit(to.words, (unsigned long)node);
+    left = migrate_pages(pid, NODES_MAX, from.words, to.words);
+    if (left < 0) {
+        return errno;
+    }
+    *pages_left = (uint64_t)left;
+    return 0;
+}
+
 int fgi_numa_current_node(void)
 {
     unsigned cpu;

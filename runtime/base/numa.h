@@ -37,6 +37,12 @@ uint64_t fgi_numa_free_hugepages(int node);
 /* Run the calling thread on the node's CPUs. Returns 0 or an errno. */
 int fgi_numa_run_on(int node);
 
+/*
+ * Move the pages that process pid has on other nodes to `node`; *pages_left of
+ * them could not be. Returns 0 or an errno (EPERM: another user's process).
+ */
+int fgi_numa_migrate(int pid, int node, uint64_t *pages_left);
+
 /* Node of the CPU the caller runs on, or -1. */
 int fgi_numa_current_node(void);
 

@@ -169,7 +169,7 @@ void fgi_file_end(struct fg_feeder *feeder, struct fgi_record *record);
 void fgi_plan_run(struct fg_feeder *feeder, uint64_t now_ns);
 
 /* Whether a reader is still to come to that block. */
-bool fgi_plan_wants(struct fg_feeder *feeder, const struct fgi_record *record,
+bool fgi_plan_wants(const struct fgi_record *record,
                     const struct fgi_feed_block *block, uint64_t now_ns);
 
 /* ---- events.c ------------------------------------------------------------ */

@@ -174,6 +174,7 @@ static void note_used(struct fg_feeder *feeder, const struct fgi_record *record,
 
         if (found != NULL) {
             found->is_used = true;
+            found->is_wanted = false;
         }
     }
 }

@@ -58,9 +58,7 @@ static bool ask_cpus(const struct fg_topology *topology, const char *path,
     struct fgi_set online = {{0}};
 
     for (uint32_t i = 0; i < topology->node_count; i++) {
-        for (size_t k = 0; k < FGI_SET_MAX / 64; k++) {
-            online.words[k] |= topology->node_cpus[i].words[k];
-        }
+        fgi_set_unite(&online, &topology->node_cpus[i]);
     }
     if (!fgi_device_local_cpus(topology, path, &local)) {
         return false;

@@ -35,6 +35,13 @@ void fgi_set_intersect(struct fgi_set *set, const struct fgi_set *with)
     }
 }
 
+void fgi_set_unite(struct fgi_set *set, const struct fgi_set *with)
+{
+    for (size_t i = 0; i < FGI_SET_MAX / 64; i++) {
+        set->words[i] |= with->words[i];
+    }
+}
+
 bool fgi_set_is_within(const struct fgi_set *part, const struct fgi_set *whole)
 {
     for (size_t i = 0; i < FGI_SET_MAX / 64; i++) {

@@ -235,3 +235,79 @@ void fgi_parse_numa_maps_line(const char *line, uint64_t *node_bytes,
         node_bytes[node] = bytes;
     }
 }
+
+uint64_t fgi_parse_numa_maps_anonymous(const char *line)
+{
+    static const char key[] = " anon=";
+    const char *at = strstr(line, key);
+    uint64_t pages;
+    uint64_t bytes;
+
+    if (at == NULL) {
+        return 0;
+    }
+    at += strlen(key);
+    if (!take_decimal(&at, &pages) ||
+        __builtin_mul_overflow(pages, page_bytes_of(line), &bytes)) {
+        return 0;
+    }
+    return bytes;
+}
+
+bool fgi_parse_stat(const char *stat, int field, uint64_t *value)
+{
+    /* The name, field 2, may hold anything: "(a) b)". */
+    const char *at = strrchr(stat, ')');
+
+    for (int i = 2; at != NULL && i < field; i++) {
+        at = strchr(at + 1, ' ');
+    }
+    if (at == NULL) {
+        return false;
+    }
+    at++;
+    return take_decimal(&at, value) && (*at == ' ' || *at == '\0');
+}
+
+int32_t fgi_parse_gpu_minor(const char *link)
+{
+    static const char device[] = "/dev/nvidia";
+    const char *at = link + strlen(device);
+    uint64_t minor;
+
+    if (strncmp(link, device, strlen(device)) != 0 ||
+        !take_decimal(&at, &minor) || *at != '\0' || minor > INT32_MAX) {
+        return -1;
+    }
+    return (int32_t)minor;
+}
+
+bool fgi_parse_cpuset_path(const char *text, bool *is_v1, char *path,
+                           size_t path_bytes)
+{
+    const char *found = NULL;
+    size_t length;
+
+    *is_v1 = false;
+    for (; text != NULL && !*is_v1; text = next_line(text)) {
+        const char *at = text;
+        uint64_t hierarchy;
+
+        if (!take_decimal(&at, &hierarchy)) {
+            continue;
+        }
+        if (strncmp(at, "::/", 3) == 0 && hierarchy == 0) {
+            found = at + 2;
+        } else if (strncmp(at, ":cpuset:/", 9) == 0) {
+            found = at + 8;
+            *is_v1 = true;
+        }
+    }
+    length = found == NULL ? 0 : strcspn(found, "\n");
+    if (length == 0 || length >= path_bytes) {
+        return false;
+    }
+    memcpy(path, found, length);
+    path[length] = '\0';
+    return true;
+}

@@ -21,11 +21,11 @@
 #include "runtime/base/error.h"
 #include "runtime/base/mem.h"
 #include "runtime/topology/names.h"
-#include <feedgpu/sysroot.h>
+#include "runtime/topology/sysroot.h"
 
 #define LINKS_MAX 40
 #define SMALL_BYTES 16384 /* files up to this size need no allocation */
-#define FULL_BYTES (2 * FG_SYSROOT_PATH_BYTES)
+#define FULL_BYTES FGI_SYSROOT_FULL_BYTES
 
 struct fg_sysroot {
     char *prefix; /* owned: "" for this machine, else without a slash behind */
@@ -47,9 +47,8 @@ static enum fg_status fail_long(const char *path, struct fg_error *err)
                     path, FG_SYSROOT_PATH_BYTES - 1);
 }
 
-/* The real path of a path below the root. */
-static bool full_path(const struct fg_sysroot *root, const char *path,
-                      char *full)
+bool fgi_sysroot_full_path(const struct fg_sysroot *root, const char *path,
+                           char *full)
 {
     int length = snprintf(full, FULL_BYTES, "%s%s", root->prefix,
                           path[0] == '\0' ? "/" : path);
@@ -118,7 +117,7 @@ static enum fg_status step(struct walk *walk, const char *name, size_t length,
     walk->done[used] = '/';
     memcpy(walk->done + used + 1, name, length);
     walk->done[used + 1 + length] = '\0';
-    if (!full_path(walk->root, walk->done, full)) {
+    if (!fgi_sysroot_full_path(walk->root, walk->done, full)) {
         return fail_long(walk->path, err);
     }
     if (lstat(full, &stat) != 0) {
@@ -167,7 +166,7 @@ static enum fg_status open_below(const struct fg_sysroot *root,
     if (status != FG_OK) {
         return status;
     }
-    if (!full_path(root, resolved, full)) {
+    if (!fgi_sysroot_full_path(root, resolved, full)) {
         return fail_long(path, err);
     }
     *fd = open(full, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | flags);
@@ -217,27 +216,36 @@ static enum fg_status read_all(int fd, const char *path, char *text,
     return FG_OK;
 }
 
+enum fg_status fgi_sysroot_open_file(const struct fg_sysroot *root,
+                                     const char *path, int *fd,
+                                     struct fg_error *err)
+{
+    enum fg_status status = open_below(root, path, 0, fd, err);
+    struct stat stat;
+
+    if (status == FG_OK && (fstat(*fd, &stat) != 0 || !S_ISREG(stat.st_mode))) {
+        close(*fd);
+        status =
+            fgi_fail(err, FG_ERR_UNSUPPORTED, "%s: open: wanted a file", path);
+    }
+    return status;
+}
+
 enum fg_status fg_sysroot_read(const struct fg_sysroot *root, const char *path,
                                char *text, size_t text_bytes,
                                struct fg_error *err)
 {
     enum fg_status status;
     char small[SMALL_BYTES];
-    struct stat stat;
     char *room;
     int fd;
 
     if (text_bytes == 0) {
         return fgi_fail(err, FG_ERR_ARGUMENT, "%s: read: got no room", path);
     }
-    status = open_below(root, path, 0, &fd, err);
+    status = fgi_sysroot_open_file(root, path, &fd, err);
     if (status != FG_OK) {
         return status;
-    }
-    if (fstat(fd, &stat) != 0 || !S_ISREG(stat.st_mode)) {
-        close(fd);
-        return fgi_fail(err, FG_ERR_UNSUPPORTED, "%s: open: wanted a file",
-                        path);
     }
     /* The caller's room is written on success only. */
     room = text_bytes <= sizeof(small) ? small : fgi_alloc(text_bytes, 1);
@@ -284,8 +292,8 @@ static bool holds_folder(const struct fg_sysroot *root, const char *name)
     char full[FULL_BYTES];
     struct stat stat_of;
 
-    return full_path(root, name, full) && stat(full, &stat_of) == 0 &&
-           S_ISDIR(stat_of.st_mode);
+    return fgi_sysroot_full_path(root, name, full) &&
+           stat(full, &stat_of) == 0 && S_ISDIR(stat_of.st_mode);
 }
 
 static enum fg_status check_root(const struct fg_sysroot *root,

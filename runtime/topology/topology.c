@@ -12,13 +12,12 @@
 #include "runtime/base/math.h"
 #include "runtime/base/mem.h"
 
-/* A string that lives as long as the topology. */
 struct fgi_kept {
     struct fgi_kept *next;
     char text[];
 };
 
-const char *fgi_topology_keep(struct fg_topology *topology, const char *text)
+const char *fgi_keep(struct fgi_kept **list, const char *text)
 {
     size_t bytes = strlen(text) + 1;
     struct fgi_kept *kept = fgi_alloc(1, sizeof(*kept) + bytes);
@@ -27,9 +26,24 @@ const char *fgi_topology_keep(struct fg_topology *topology, const char *text)
         return NULL;
     }
     memcpy(kept->text, text, bytes);
-    kept->next = topology->kept;
-    topology->kept = kept;
+    kept->next = *list;
+    *list = kept;
     return kept->text;
+}
+
+void fgi_kept_fini(struct fgi_kept **list)
+{
+    while (*list != NULL) {
+        struct fgi_kept *next = (*list)->next;
+
+        fgi_free(*list);
+        *list = next;
+    }
+}
+
+const char *fgi_topology_keep(struct fg_topology *topology, const char *text)
+{
+    return fgi_keep(&topology->kept, text);
 }
 
 void fg_topology_config_init(struct fg_topology_config *config)
@@ -115,12 +129,7 @@ void fg_topology_close(struct fg_topology *topology)
     for (uint32_t i = 0; i < topology->looked_up_count; i++) {
         fgi_free(topology->looked_up[i]);
     }
-    while (topology->kept != NULL) {
-        struct fgi_kept *next = topology->kept->next;
-
-        fgi_free(topology->kept);
-        topology->kept = next;
-    }
+    fgi_kept_fini(&topology->kept);
     fgi_free(topology->looked_up);
     fgi_free(topology->blocks);
     fgi_free(topology->pci);

@@ -12,6 +12,8 @@
  *     home.c      the home node of a device
  *     block.c     block devices and the disks below them
  *     topology.c  the snapshot: open, close, look up
+ *
+ * Running processes are process.h's.
  */
 #ifndef FGI_TOPOLOGY_TOPOLOGY_H
 #define FGI_TOPOLOGY_TOPOLOGY_H
@@ -48,10 +50,18 @@ void fgi_set_intersect(struct fgi_set *set, const struct fgi_set *with);
 /* Every member of `part` is in `whole`; true for the empty set. */
 bool fgi_set_is_within(const struct fgi_set *part, const struct fgi_set *whole);
 
+void fgi_set_unite(struct fgi_set *set, const struct fgi_set *with);
+
+struct fgi_kept; /* a kept string; a list of them begins with NULL */
+
+/* A string that lives as long as the list, or NULL without memory. */
+const char *fgi_keep(struct fgi_kept **list, const char *text);
+
+/* Give the strings of a list back. */
+void fgi_kept_fini(struct fgi_kept **list);
+
 /* A string that lives as long as the topology, or NULL without memory. */
 const char *fgi_topology_keep(struct fg_topology *topology, const char *text);
-
-struct fgi_kept; /* a kept string */
 
 struct fg_topology {
     struct fg_sysroot *root;   /* owned */
@@ -101,5 +111,21 @@ bool fgi_parse_line(const char *text, const char *key, char *value,
 /* Adds the "N<node>=<pages>" words of one line of numa_maps, in bytes. */
 void fgi_parse_numa_maps_line(const char *line, uint64_t *node_bytes,
                               uint32_t node_max);
+
+/* The "anon=<pages>" word of one line of numa_maps, in bytes; 0: none. */
+uint64_t fgi_parse_numa_maps_anonymous(const char *line);
+
+/* A field of /proc/PID/stat, as proc(5) counts them from 1; from 3 on. */
+bool fgi_parse_stat(const char *stat, int field, uint64_t *value);
+
+/* "/dev/nvidia3", as a link in /proc/PID/fd has it: 3; else -1. */
+int32_t fgi_parse_gpu_minor(const char *link);
+
+/*
+ * The path of a process's cpuset group in /proc/PID/cgroup: of version 1's
+ * controller ("4:cpuset:/a") if there is one, else of version 2 ("0::/a").
+ */
+bool fgi_parse_cpuset_path(const char *text, bool *is_v1, char *path,
+                           size_t path_bytes);
 
 #endif /* FGI_TOPOLOGY_TOPOLOGY_H */

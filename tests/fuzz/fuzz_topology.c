@@ -70,6 +70,23 @@ static void check_numbers(const char *text)
     fgi_parse_numa_maps_line(text, node_bytes, 4);
 }
 
+/* What /proc/PID holds. */
+static void check_process(const char *text)
+{
+    uint64_t value = 0;
+    char path[16];
+    bool is_v1;
+
+    (void)fgi_parse_numa_maps_anonymous(text);
+    (void)fgi_parse_stat(text, 22, &value);
+    (void)fgi_parse_stat(text, 3, &value);
+    must(fgi_parse_gpu_minor(text) >= -1);
+    if (fgi_parse_cpuset_path(text, &is_v1, path, sizeof(path))) {
+        must(path[0] == '/' && strlen(path) < sizeof(path));
+        must(strchr(path, '\n') == NULL);
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char *text = malloc(size + 1);
@@ -85,6 +102,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check_list(text);
     check_bus_id(text);
     check_numbers(text);
+    check_process(text);
     half = strlen(text) / 2;
     must(fgi_names_compare(text, text) == 0);
     must((fgi_names_compare(text, text + half) < 0) ==

@@ -7,7 +7,7 @@
     two-sockets  2 nodes, 8 GPUs behind PCIe switches, each with an NVMe and
                  a NIC; one GPU at half its width, one switch with a narrow
                  uplink; md over disks of both nodes, dm, a partition, a
-                 multipath NVMe
+                 multipath NVMe; processes 4711 to 4719, one of a kind each
     vm-unknown   a virtual machine with 2 nodes whose devices all say -1
     gpu-memory   Grace Hopper: the GPU's memory is node 1, nodes 2 to 8 are
                  empty, PCI domains are not 0
@@ -179,6 +179,66 @@ def two_sockets(machine):
     machine.virtual_disk("md0", ["nvme0n1", "nvme1n1", "nvme2n1", "nvme3n1"])
     machine.virtual_disk("dm-0", ["nvme4n1p1"])
     multipath(machine, cpus[1])
+    processes(machine, cpus)
+
+
+GPUS = [f"0000:{bus}:00.0" for bus in "18 19 3b 3c 87 88 aa ab".split()]
+
+
+def process(machine, pid, name, threads, memory, minors=(), group="/"):
+    """A process: its threads as {name: (how many, CPUs)}, its memory as lines
+    of numa_maps, the minor numbers of the GPUs it has open."""
+    where = f"proc/{pid}"
+    machine.put(f"{where}/status", "\n".join([
+        f"Name:\t{name}", "State:\tS (sleeping)", f"Tgid:\t{pid}",
+        f"Pid:\t{pid}", "PPid:\t1", "VmSize:\t 1 kB",
+        "Mems_allowed_list:\t" + ("0" if group == "/batch" else "0-1")]))
+    machine.put(f"{where}/stat", f"{pid} ({name}) S" + 18 * " 1" + " 88 1")
+    machine.put(f"{where}/cmdline",
+                f"{name}\0train.py\0--gpus\0{len(minors)}\0")
+    machine.put(f"{where}/cgroup", f"0::{group}")
+    tid = 10 * pid
+    for thread, (count, cpus) in threads.items():
+        for _ in range(count):
+            machine.put(f"{where}/task/{tid}/status", "\n".join([
+                f"Name:\t{thread}", f"Cpus_allowed_list:\t{cpus}"]))
+            tid += 1
+    machine.put(f"{where}/numa_maps", "\n".join(memory))
+    os.makedirs(os.path.join(machine.folder, f"{where}/fd"), exist_ok=True)
+    for fd, target in enumerate(["/dev/null", "/dev/nvidiactl"] +
+                                [f"/dev/nvidia{minor}" for minor in minors]):
+        os.symlink(target, os.path.join(machine.folder, f"{where}/fd/{fd}"))
+
+
+def processes(machine, cpus):
+    every = "0-223"
+    code = ("7f8800000000 default file=/usr/lib/libtorch.so mapped=61440 "
+            "mapmax=9 N0=61440 kernelpagesize_kB=4")
+    heap = "55d000000000 default heap anon=12058624 dirty=12058624 "
+    huge = "7f2000000000 default file=/anon_hugepage huge anon=512 N{0}=512 " \
+        "kernelpagesize_kB=2048"
+    machine.put("sys/fs/cgroup/cpuset.cpus.effective", every)
+    machine.put("sys/fs/cgroup/batch/cpuset.cpus.effective", cpus[0])
+    for minor, bus in enumerate(GPUS):
+        machine.put(f"proc/driver/nvidia/gpus/{bus}/information",
+                    f"Model: \t\t NVIDIA H100 80GB HBM3\n"
+                    f"Device Minor: \t {minor}")
+    near = heap + "N1=12058624 kernelpagesize_kB=4"
+    far = heap + "N0=11534336 N1=524288 kernelpagesize_kB=4"
+    both = heap + "N0=6029312 N1=6029312 kernelpagesize_kB=4"
+    loose = {"python3": (24, every), "pt_data_worker": (8, cpus[0])}
+    process(machine, 4711, "python3", loose, [far, huge.format(0), code],
+            (4, 5), "/jobs/17/step")
+    process(machine, 4712, "python3", loose, [far], (0, 4))
+    process(machine, 4713, "python3", {"python3": (32, cpus[1])},
+            [near, code], (6,))
+    process(machine, 4714, "python3", {"python3": (32, cpus[1])}, [far])
+    process(machine, 4715, "python3", {"python3": (3, every)}, [far])
+    process(machine, 4716, "python3", {"python3": (3, every)}, [both])
+    process(machine, 4717, "python3", {"python3": (3, cpus[0])}, [far],
+            (7, 9), "/batch")
+    machine.put("proc/4718/status", "Name:\tx\nState:\tZ (zombie)")
+    machine.put("proc/4719/status", "Name:\tkswapd1\nKthread:\t1")
 
 
 def multipath(machine, cpus):

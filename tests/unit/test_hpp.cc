@@ -10,6 +10,8 @@
 #include <type_traits>
 #include <vector>
 
+#include <unistd.h>
+
 extern "C" {
 #include <cmocka.h>
 }
@@ -32,6 +34,7 @@ static_assert(is_owner<feedgpu::stream>);
 static_assert(is_owner<feedgpu::batch>);
 static_assert(is_owner<feedgpu::loader>);
 static_assert(is_owner<feedgpu::shard_writer>);
+static_assert(is_owner<feedgpu::process>);
 static_assert(sizeof(feedgpu::loader_config) == sizeof(fg_loader_config));
 
 static const char raw_path[] = "records.raw";
@@ -390,6 +393,19 @@ static void writer_finished_can_be_read(void **)
     assert_memory_equal(dataset.read(1).data(), &labels[1], sizeof(labels[1]));
 }
 
+static void process_of_this_program_is_shown(void **)
+{
+    feedgpu::topology machine;
+    feedgpu::process mine(machine, getpid());
+    feedgpu::process kept(std::move(mine));
+
+    assert_int_equal(kept.info().pid, getpid());
+    expect_error(FG_ERR_STATE, moved_text, [&] { mine.info(); });
+    expect_error(FG_ERR_NOT_FOUND, nullptr, [&] { kept.move(4000); });
+    expect_error(FG_ERR_ARGUMENT, "process 0: wanted a number of at least 1",
+                 [&] { feedgpu::process none(machine, 0); });
+}
+
 int main()
 {
     const CMUnitTest tests[] = {
@@ -412,6 +428,7 @@ int main()
         cmocka_unit_test(stream_of_the_loaders_device_reads_batches),
         cmocka_unit_test(writer_without_finish_leaves_nothing),
         cmocka_unit_test(writer_finished_can_be_read),
+        cmocka_unit_test(process_of_this_program_is_shown),
     };
 
     return cmocka_run_group_tests(tests, make_records, nullptr);

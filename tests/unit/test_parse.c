@@ -267,6 +267,86 @@ static void names_compare_orders_numbers_by_value(void **state)
                                   "99999999999999999999999") < 0);
 }
 
+static void numa_maps_anonymous_is_in_the_lines_own_pages(void **state)
+{
+    (void)state;
+    assert_int_equal(fgi_parse_numa_maps_anonymous("7f d anon=3 N0=3"), 12288);
+    assert_int_equal(
+        fgi_parse_numa_maps_anonymous("7f anon=2 kernelpagesize_kB=2048"),
+        4 << 20);
+    assert_int_equal(fgi_parse_numa_maps_anonymous("7f file=/anon N0=3"), 0);
+    assert_int_equal(fgi_parse_numa_maps_anonymous("7f anon=x"), 0);
+    assert_int_equal(
+        fgi_parse_numa_maps_anonymous("7f anon=18446744073709551615"), 0);
+}
+
+static void stat_fields_are_counted_behind_the_name(void **state)
+{
+    static const char stat[] = "12 (a) 3 (b) R 4 5 -6 7";
+    uint64_t value = 0;
+
+    (void)state;
+    assert_true(fgi_parse_stat(stat, 4, &value));
+    assert_int_equal(value, 4);
+    assert_true(fgi_parse_stat(stat, 7, &value));
+    assert_int_equal(value, 7);
+    assert_false(fgi_parse_stat(stat, 3, &value));
+    assert_false(fgi_parse_stat(stat, 6, &value));
+    assert_false(fgi_parse_stat(stat, 8, &value));
+    assert_false(fgi_parse_stat("", 3, &value));
+    assert_false(fgi_parse_stat("1 (a", 3, &value));
+    assert_int_equal(value, 7);
+}
+
+static void gpu_minor_is_that_of_a_gpus_own_file(void **state)
+{
+    static const char *const others[] = {
+        "",
+        "/dev/nvidia",
+        "/dev/nvidiactl",
+        "/dev/nvidia-uvm",
+        "/dev/nvidia3x",
+        "/dev/nvidia3 (deleted)",
+        "/dev/nvidia-1",
+        "/dev/nvidia99999999999",
+        "dev/nvidia3",
+        "/dev/nvid",
+    };
+
+    (void)state;
+    assert_int_equal(fgi_parse_gpu_minor("/dev/nvidia0"), 0);
+    assert_int_equal(fgi_parse_gpu_minor("/dev/nvidia127"), 127);
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        assert_int_equal(fgi_parse_gpu_minor(others[i]), -1);
+    }
+}
+
+static void expect_cpuset(const char *text, bool is_v1, const char *path)
+{
+    char got[16] = "";
+    bool got_v1 = false;
+
+    assert_int_equal(fgi_parse_cpuset_path(text, &got_v1, got, sizeof(got)),
+                     path != NULL);
+    if (path != NULL) {
+        assert_int_equal(got_v1, is_v1);
+        assert_string_equal(got, path);
+    }
+}
+
+static void cpuset_path_prefers_the_controllers_own(void **state)
+{
+    (void)state;
+    expect_cpuset("0::/a", false, "/a");
+    expect_cpuset("4:cpuset:/b\n0::/a\n", true, "/b");
+    expect_cpuset("0::/a\n4:cpuset:/b", true, "/b");
+    expect_cpuset("4:cpu,cpuset:/b\n0::/\n", false, "/");
+    expect_cpuset("4:memory:/b\n", false, NULL);
+    expect_cpuset("7::/b\n", false, NULL);
+    expect_cpuset("0::/123456789012345\n", false, NULL);
+    expect_cpuset("", false, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -284,6 +364,10 @@ int main(void)
         cmocka_unit_test(bus_id_parse_gives_the_usual_form),
         cmocka_unit_test(bus_id_parse_garbage_is_an_argument_error),
         cmocka_unit_test(names_compare_orders_numbers_by_value),
+        cmocka_unit_test(numa_maps_anonymous_is_in_the_lines_own_pages),
+        cmocka_unit_test(stat_fields_are_counted_behind_the_name),
+        cmocka_unit_test(gpu_minor_is_that_of_a_gpus_own_file),
+        cmocka_unit_test(cpuset_path_prefers_the_controllers_own),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

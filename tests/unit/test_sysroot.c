@@ -13,6 +13,7 @@
 
 #include <feedgpu/sysroot.h>
 
+#include "runtime/topology/sysroot.h"
 #include "tests/lib/tree_fixture.h"
 
 static struct fg_sysroot *root;
@@ -206,6 +207,107 @@ static void read_this_machine_works(void **state)
     fg_sysroot_close(here);
 }
 
+/* Puts the lines of a file together, each in brackets; stops at "stop". */
+static bool take_line(const char *line, void *context)
+{
+    char *all = context;
+
+    strcat(strcat(strcat(all, "<"), line), ">");
+    return strcmp(line, "stop") != 0;
+}
+
+static void read_lines_gives_each_line(void **state)
+{
+    char all[64] = "";
+
+    (void)state;
+    tree_file("/proc/lines", "a\n\nbc\nlast");
+    assert_int_equal(
+        fgi_sysroot_read_lines(root, "/proc/lines", take_line, all, NULL),
+        FG_OK);
+    assert_string_equal(all, "<a><><bc><last>");
+    all[0] = '\0';
+    tree_file("/proc/lines", "a\nstop\nb\n");
+    assert_int_equal(
+        fgi_sysroot_read_lines(root, "/proc/lines", take_line, all, NULL),
+        FG_OK);
+    assert_string_equal(all, "<a><stop>");
+    all[0] = '\0';
+    tree_file("/proc/lines", "");
+    assert_int_equal(
+        fgi_sysroot_read_lines(root, "/proc/lines", take_line, all, NULL),
+        FG_OK);
+    assert_string_equal(all, "");
+}
+
+static bool measure_line(const char *line, void *context)
+{
+    *(size_t *)context += strlen(line);
+    return true;
+}
+
+static void read_lines_longest_line_is_taken_and_longer_refused(void **state)
+{
+    static char text[FGI_LINE_BYTES + 1];
+    struct fg_error err;
+    size_t bytes = 0;
+
+    (void)state;
+    memset(text, 'x', FGI_LINE_BYTES - 1);
+    text[FGI_LINE_BYTES - 2] = '\n';
+    tree_file("/proc/lines", text);
+    assert_int_equal(
+        fgi_sysroot_read_lines(root, "/proc/lines", measure_line, &bytes, NULL),
+        FG_OK);
+    assert_int_equal(bytes, FGI_LINE_BYTES - 2);
+    text[FGI_LINE_BYTES - 2] = 'x';
+    tree_file("/proc/lines", text);
+    assert_int_equal(
+        fgi_sysroot_read_lines(root, "/proc/lines", measure_line, &bytes, &err),
+        FG_ERR_DAMAGED);
+    assert_string_equal(err.message,
+                        "/proc/lines: read: a line is longer than 65535 bytes");
+    assert_int_equal(
+        fgi_sysroot_read_lines(root, "/proc", measure_line, &bytes, &err),
+        FG_ERR_UNSUPPORTED);
+    assert_string_equal(err.message, "/proc: open: wanted a file");
+}
+
+static void read_start_cuts_and_takes_any_byte(void **state)
+{
+    char bytes[4];
+    size_t got = 0;
+
+    (void)state;
+    tree_bytes("/proc/start", "a\0bcdef", 7);
+    assert_int_equal(fgi_sysroot_read_start(root, "/proc/start", bytes,
+                                            sizeof(bytes), &got, NULL),
+                     FG_OK);
+    assert_int_equal(got, 4);
+    assert_memory_equal(bytes, "a\0bc", 4);
+}
+
+static void read_link_gives_the_text(void **state)
+{
+    char target[FG_SYSROOT_PATH_BYTES];
+    struct fg_error err;
+
+    (void)state;
+    tree_link("/proc/5/fd/1", "socket:[77]");
+    tree_link("/proc/self", "5");
+    assert_int_equal(
+        fgi_sysroot_read_link(root, "/proc/self/fd/1", target, NULL), FG_OK);
+    assert_string_equal(target, "socket:[77]");
+    assert_int_equal(fgi_sysroot_read_link(root, "/proc/self/fd", target, &err),
+                     FG_ERR_SYSTEM);
+    assert_string_equal(err.message,
+                        "/proc/self/fd: read link: Invalid argument");
+    assert_int_equal(fgi_sysroot_read_link(root, "/proc/6/x", target, &err),
+                     FG_ERR_NOT_FOUND);
+    assert_int_equal(fgi_sysroot_read_link(root, "none", target, &err),
+                     FG_ERR_ARGUMENT);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -220,6 +322,10 @@ int main(void)
         CASE(list_is_sorted_and_can_stop),
         CASE(open_what_is_no_copy_is_refused),
         CASE(read_this_machine_works),
+        CASE(read_lines_gives_each_line),
+        CASE(read_lines_longest_line_is_taken_and_longer_refused),
+        CASE(read_start_cuts_and_takes_any_byte),
+        CASE(read_link_gives_the_text),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -20,6 +20,7 @@ static const struct {
 } calls[] = {
     {"mbind", SYS_mbind},
     {"move_pages", SYS_move_pages},
+    {"migrate_pages", SYS_migrate_pages},
     {"get_mempolicy", SYS_get_mempolicy},
     {"set_mempolicy", SYS_set_mempolicy},
     {"io_uring_setup", SYS_io_uring_setup},

@@ -8,6 +8,7 @@
 #include "report.h"
 #include "tables.h"
 #include "topo.h"
+#include "topo_process.h"
 
 bool topo_is_compute(const struct fg_pci_device *device)
 {
@@ -98,6 +99,9 @@ static int run(const struct options *options)
     struct topo topo = {.topology = NULL};
     struct fg_topology_config config;
     struct fg_error err;
+    if (topo_process_is_wanted(options)) {
+        return topo_process_run(options);
+    }
     if (options->operand_count > TOPO_DEVICES_MAX) {
         complain("topo: more than %d devices", TOPO_DEVICES_MAX);
         return STATUS_USAGE;
@@ -124,9 +128,30 @@ static const struct option own_options[] = {
      "read /sys and /proc from a copy of another machine's below DIR"},
 };
 
-static const struct option_group own_group = {"What to look at", own_options,
-                                              sizeof(own_options) /
-                                                  sizeof(own_options[0])};
+#define PROCESS(member) offsetof(struct options, process.member)
+#define PID_MAX 4194304 /* the kernel's own limit */
+
+static const struct option process_options[] = {
+    {"pid", 0, OPTION_U32, PROCESS(pid), "PID", 1, PID_MAX, "none",
+     "show a running process: its GPUs, its threads' CPUs, where its memory "
+     "lies, and what to change"},
+    {"node", 0, OPTION_INDEX, PROCESS(node), "N", 0, 0, "its GPUs'",
+     "where the process should be"},
+    {"apply", 0, OPTION_FLAG, PROCESS(apply), NULL, 0, 0, NULL,
+     "let all its threads run on the CPUs of --node; asks first, and shows "
+     "before and after"},
+    {"migrate", 0, OPTION_FLAG, PROCESS(migrate), NULL, 0, 0, NULL,
+     "with --apply: move its memory to the node too"},
+    {"yes", 0, OPTION_FLAG, PROCESS(yes), NULL, 0, 0, NULL,
+     "with --apply: do not ask"},
+};
+
+#define ROWS(rows) rows, sizeof(rows) / sizeof((rows)[0])
+
+static const struct option_group own_group = {"What to look at",
+                                              ROWS(own_options)};
+static const struct option_group process_group = {"A running process",
+                                                  ROWS(process_options)};
 
 const struct command topo_command = {
     .name = "topo",
@@ -144,14 +169,19 @@ const struct command topo_command = {
         "use those of the device's node (cpuset); 'link narrow' that fewer "
         "lanes are in use than the device has; 'way narrow' that a bridge "
         "above it carries less. An idle GPU slows its link down: its speed "
-        "now is no fault.",
+        "now is no fault."
+        "\n\n"
+        "With --pid it shows a running process instead, and what to change "
+        "about it. Its children are processes of their own.",
     .examples = "  feedgpu topo\n"
                 "  feedgpu topo --json | grep '\"kind\":\"gpu\"'\n"
                 "  feedgpu topo 0000:c1:00.0\n"
-                "  feedgpu topo --sysroot copied-machine\n",
+                "  feedgpu topo --sysroot copied-machine\n"
+                "  feedgpu topo --pid 4711\n"
+                "  feedgpu topo --apply --pid 4711 --node 1 --migrate\n",
     .operands_min = 0,
     .operands_max = INT32_MAX,
     .operand = "BUS_ID",
-    .groups = {&own_group, &general_group},
+    .groups = {&own_group, &process_group, &general_group},
     .run = run,
 };

@@ -67,6 +67,15 @@ struct run_options {
     bool is_binding;         /* --bind */
 };
 
+/* `topo --pid`: a process, and what to do to it. */
+struct process_options {
+    uint32_t pid; /* 0: none */
+    int32_t node; /* -1: not given */
+    bool apply;   /* put it on the node */
+    bool yes;     /* without asking */
+    bool migrate; /* its memory too */
+};
+
 struct options {
     bool help;                      /* show the command's help, do nothing */
     bool json;                      /* results as JSON lines on stdout */
@@ -81,6 +90,7 @@ struct options {
     struct fg_loader_config loader; /* also the dataset's config */
     struct pack_options pack;
     struct run_options run;
+    struct process_options process;
     const char **operands; /* borrowed from argv, in order */
     int operand_count;     /* entries of operands */
 };
@@ -96,6 +106,7 @@ enum option_kind {
     OPTION_SIZE,   /* uint64_t bytes, written with KiB, MiB, GiB */
     OPTION_REAL,   /* double, not negative */
     OPTION_BYTE,   /* int32, 0 to 255 */
+    OPTION_INDEX,  /* int32, from 0; negative: not given */
     OPTION_NODE,   /* int32: auto, none or a node number */
     OPTION_DTYPE,  /* enum fg_dtype */
 };

@@ -73,13 +73,15 @@ static bool parse_number(const struct option *option, const char *text,
         type_max = UINT32_MAX;
     } else if (option->kind == OPTION_BYTE) {
         type_max = UINT8_MAX;
+    } else if (option->kind == OPTION_INDEX) {
+        type_max = INT32_MAX;
     }
     if (!parse_whole(option, text, type_max, &value, wanted)) {
         return false;
     }
     if (option->kind == OPTION_U32) {
         *(uint32_t *)place = (uint32_t)value;
-    } else if (option->kind == OPTION_BYTE) {
+    } else if (option->kind == OPTION_BYTE || option->kind == OPTION_INDEX) {
         *(int32_t *)place = (int32_t)value;
     } else {
         *(uint64_t *)place = value;
@@ -195,6 +197,7 @@ bool value_parse(const struct option *option, const char *text, void *place,
     case OPTION_U64:
     case OPTION_SIZE:
     case OPTION_BYTE:
+    case OPTION_INDEX:
         return parse_number(option, text, place, wanted);
     case OPTION_FLAG:
         break;
@@ -228,6 +231,7 @@ static bool is_zero_value(const struct option *option, const void *place)
     case OPTION_LIST:
         return ((const struct text_list *)place)->count == 0;
     case OPTION_BYTE:
+    case OPTION_INDEX:
         return *(const int32_t *)place < 0;
     default:
         return false;
@@ -279,6 +283,7 @@ void option_default(const struct option *option, const struct options *defaults,
         break;
     case OPTION_LIST:
     case OPTION_BYTE:
+    case OPTION_INDEX:
     case OPTION_FLAG:
         break;
     }
