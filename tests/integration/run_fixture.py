@@ -63,7 +63,7 @@ class Case(unittest.TestCase):
         more.setdefault("env", self.clean)
         return subprocess.run([PATHS["tool"], "run", *options, "--", *words],
                               cwd=more.pop("cwd", self.folder),
-                              capture_output=True, text=True,
+                              capture_output=True, text=True, errors="replace",
                               timeout=GIVE_UP_S, check=False, **more)
 
     def start(self, script, *options, **more):
