@@ -139,7 +139,10 @@ static enum fg_status make_tables(struct fg_feeder *feeder,
     if (status == FG_OK) {
         status = fgi_records_init(&feeder->files, &feeder->share.view, err);
     }
-    return status == FG_OK ? fgi_folders_init(&feeder->folders, err) : status;
+    if (status == FG_OK) {
+        status = fgi_folders_init(&feeder->folders, err);
+    }
+    return status == FG_OK ? fgi_walk_init(&feeder->walk, err) : status;
 }
 
 /* The pool's jobs wake fg-feed, so its engine is first. */
@@ -223,6 +226,7 @@ void fg_feeder_close(struct fg_feeder *feeder)
     fgi_ahead_join(feeder);
     fgi_looker_fini(&feeder->looker);
     fgi_records_fini(&feeder->files);
+    fgi_walk_fini(&feeder->walk);
     fgi_folders_fini(&feeder->folders);
     fgi_slots_fini(&feeder->slots);
     fgi_arena_fini(&feeder->arena);

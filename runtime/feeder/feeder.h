@@ -37,6 +37,7 @@
 #include "runtime/feeder/pool.h"
 #include "runtime/feeder/share.h"
 #include "runtime/feeder/slots.h"
+#include "runtime/feeder/walk.h"
 
 #define FGI_FEED_DEPTH 256u
 
@@ -82,6 +83,7 @@ struct fg_feeder {
     struct fgi_slots slots;
     struct fgi_records files;
     struct fgi_folders folders;
+    struct fgi_walk walk;
     struct fgi_event_cursor cursor;
     struct fgi_depth depth;
     uint64_t inflight_bytes;
@@ -184,12 +186,25 @@ bool fgi_events_run(struct fg_feeder *feeder, uint64_t now_ns);
 void fgi_watch_event(struct fg_feeder *feeder, const struct fgi_event *event,
                      uint64_t now_ns);
 
-/* Answers from the pool. */
-void fgi_watch_answers(struct fg_feeder *feeder, uint64_t now_ns);
-
 /* Ask the pool to look at a file (again). */
 void fgi_watch_look(struct fg_feeder *feeder, struct fgi_record *record,
                     const struct fgi_feed_key *key, const char *path);
+
+/* Ask the pool to look at a file that is expected. False: out of memory. */
+typedef void (*fgi_guess_fn)(void *feeder, uint64_t reference,
+                             struct fgi_look_answer *answer, uint64_t now_ns);
+bool fgi_watch_guess(struct fg_feeder *feeder, const char *path,
+                     uint64_t reference, fgi_guess_fn finish);
+
+/* Feed an expected file that was found fit. NULL: there is nothing to read. */
+struct fgi_record *fgi_watch_expect(struct fg_feeder *feeder,
+                                    struct fgi_look_answer *answer,
+                                    uint64_t now_ns);
+
+/* Read a FED file from its start, as if it had been opened. False: all of
+ * that is there. */
+bool fgi_watch_restart(struct fg_feeder *feeder, struct fgi_record *record,
+                       uint64_t now_ns);
 
 /* Close descriptors that nobody needs. */
 void fgi_watch_idle(struct fg_feeder *feeder, uint64_t now_ns);

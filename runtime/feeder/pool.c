@@ -109,15 +109,21 @@ void fgi_pool_push(struct fgi_pool *pool, struct fgi_job *job, bool is_urgent)
     pthread_mutex_unlock(&pool->mutex);
 }
 
-struct fgi_job *fgi_pool_take(struct fgi_pool *pool)
+void fgi_pool_finish(struct fgi_pool *pool, uint64_t now_ns)
 {
-    struct fgi_job *jobs;
+    struct fgi_job *job;
 
     pthread_mutex_lock(&pool->mutex);
-    jobs = pool->done.first;
+    job = pool->done.first;
     pool->done = (struct fgi_job_list){0};
     pthread_mutex_unlock(&pool->mutex);
-    return jobs;
+    while (job != NULL) {
+        struct fgi_job *next = job->next;
+
+        job->finish(job, pool->context, now_ns);
+        job->drop(job);
+        job = next;
+    }
 }
 
 static void drop_all(struct fgi_job_list *list)

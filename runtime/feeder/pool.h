@@ -17,7 +17,9 @@
 #include "runtime/base/thread.h"
 
 struct fgi_job {
-    void (*run)(struct fgi_job *job);
+    void (*run)(struct fgi_job *job); /* by a thread of the pool */
+    void (*finish)(struct fgi_job *job, void *context,
+                   uint64_t now_ns);   /* by the reader, after it */
     void (*drop)(struct fgi_job *job); /* release it, run or not */
     struct fgi_job *next;
 };
@@ -38,7 +40,7 @@ struct fgi_pool {
     bool is_stopping;
     bool is_ready;               /* mutex and ready are made */
     void (*wake)(void *context); /* the reader: a job is done */
-    void *context;
+    void *context;               /* of wake, and of jobs' finish */
 };
 
 /* Start threads on `node` (-1: any). On failure, fini is due too. */
@@ -49,8 +51,8 @@ enum fg_status fgi_pool_init(struct fgi_pool *pool, uint32_t threads, int node,
 /* Queue a job; consumed. `is_urgent`: before all that wait. Threads: any. */
 void fgi_pool_push(struct fgi_pool *pool, struct fgi_job *job, bool is_urgent);
 
-/* Take all jobs that are done, first done first; a list by next. */
-struct fgi_job *fgi_pool_take(struct fgi_pool *pool);
+/* Finish and drop all jobs that are done, first done first. */
+void fgi_pool_finish(struct fgi_pool *pool, uint64_t now_ns);
 
 /* Wait for what runs, drop everything else. Zeroed is allowed. */
 void fgi_pool_fini(struct fgi_pool *pool);

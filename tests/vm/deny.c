@@ -24,6 +24,7 @@ static const struct {
     {"get_mempolicy", SYS_get_mempolicy},
     {"set_mempolicy", SYS_set_mempolicy},
     {"io_uring_setup", SYS_io_uring_setup},
+    {"memfd_create", SYS_memfd_create},
 };
 
 #define CALLS (sizeof(calls) / sizeof(calls[0]))

@@ -55,40 +55,6 @@ static void put_step_times(json_t *object, const struct histogram *times)
     json_object_set_new(object, "step_ms", entry);
 }
 
-static json_t *elsewhere(const struct fg_placement *placement)
-{
-    json_t *list = json_array();
-    for (uint32_t i = 0; i < placement->elsewhere_count; i++) {
-        json_t *entry = json_object();
-        json_object_set_new(entry, "node",
-                            json_integer(placement->elsewhere[i].node));
-        json_put_count(entry, "pages", placement->elsewhere[i].pages);
-        json_array_append_new(list, entry);
-    }
-    return list;
-}
-
-static void put_placement(json_t *object, const struct fg_placement *placement)
-{
-    json_t *entry = json_object();
-    json_put_text(entry, "home_source",
-                  fg_node_source_name(placement->home_source));
-    json_put_text(entry, "policy", placement->policy);
-    json_put_text(entry, "cpus", placement->cpus);
-    json_put_text(entry, "storage", placement->storage);
-    json_object_set_new(entry, "storage_node",
-                        json_integer(placement->storage_node));
-    json_put_text(entry, "note", placement->note);
-    json_object_set_new(entry, "elsewhere", elsewhere(placement));
-    json_object_set_new(entry, "home_node", json_integer(placement->home_node));
-    json_put_count(entry, "pages", placement->pages);
-    json_put_count(entry, "pages_on_home_node", placement->pages_on_home_node);
-    json_put_count(entry, "page_bytes", placement->page_bytes);
-    json_put_text(entry, "page_kind", placement->page_kind);
-    json_put_text(entry, "verified_by", placement->verified_by);
-    json_object_set_new(object, "placement", entry);
-}
-
 static void put_engine(json_t *object, const struct bench *bench)
 {
     const struct fg_loader_stats *stats = &bench->stats;
@@ -128,7 +94,7 @@ void bench_json_run(const struct bench *bench)
     json_put_seconds(object, "open_s", bench->open_ns);
     json_put_seconds(object, "first_batch_s", bench->stats.first_batch_ns);
     put_step_times(object, &bench->step_times);
-    put_placement(object, &bench->stats.placement);
+    json_put_placement(object, &bench->stats.placement);
     put_engine(object, bench);
     json_put_count(object, "rss_bytes", bench->after.rss_bytes);
     json_emit(object);

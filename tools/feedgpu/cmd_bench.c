@@ -4,7 +4,7 @@
 
 #include "bench.h"
 #include "report.h"
-#include "run.h"
+#include "session.h"
 #include "signals.h"
 #include "tables.h"
 
@@ -45,7 +45,7 @@ static int run_opened(struct bench *bench)
         return status;
     }
     bench_report_run(bench);
-    if (!run_save_state(bench->options, bench->loader)) {
+    if (!session_save_state(bench->options, bench->loader)) {
         return STATUS_FAILED;
     }
     return status;
@@ -58,7 +58,7 @@ static int open_and_run(struct bench *bench)
         return status;
     }
     uint64_t start = now_ns();
-    status = run_open(bench->options, bench->device, &bench->loader);
+    status = session_open(bench->options, bench->device, &bench->loader);
     if (status != STATUS_DONE) {
         return status;
     }
@@ -76,7 +76,7 @@ static int run(const struct options *options)
     bench->options = options;
     bench->compute_ns = (uint64_t)(options->compute_ms * 1e6 + 0.5);
     int status = open_and_run(bench);
-    run_close(bench->loader);
+    session_close(bench->loader);
     if (bench->stream != NULL) {
         fg_stream_close(bench->device, bench->stream);
     }

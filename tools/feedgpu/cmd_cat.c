@@ -16,7 +16,7 @@
 #include "json.h"
 #include "progress.h"
 #include "report.h"
-#include "run.h"
+#include "session.h"
 #include "signals.h"
 #include "tables.h"
 
@@ -150,7 +150,7 @@ static int copy_all(struct cat *cat)
         fg_loader_release(cat->loader, &batch, cat->stream);
     }
     if (status == STATUS_DONE && flush_stdout() &&
-        !run_save_state(cat->options, cat->loader)) {
+        !session_save_state(cat->options, cat->loader)) {
         status = STATUS_FAILED;
     }
     return status;
@@ -183,7 +183,7 @@ static int run(const struct options *options)
     struct cat cat = {.options = options,
                       .is_ids = options->ids || options->json};
     host.loader.device = "host";
-    int status = run_open(&host, NULL, &cat.loader);
+    int status = session_open(&host, NULL, &cat.loader);
     if (status != STATUS_DONE) {
         return status;
     }
@@ -199,7 +199,7 @@ static int run(const struct options *options)
     }
     fg_dataset_close(cat.dataset);
     XXH3_freeState(cat.hash);
-    run_close(cat.loader);
+    session_close(cat.loader);
     return status;
 }
 

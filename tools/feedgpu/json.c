@@ -89,6 +89,54 @@ void json_put_fields(json_t *object, const struct fg_field *fields,
     json_object_set_new(object, "fields", array);
 }
 
+static json_t *pages_elsewhere(const struct fg_placement *placement)
+{
+    json_t *list = json_array();
+    for (uint32_t i = 0; i < placement->elsewhere_count; i++) {
+        json_t *entry = json_object();
+        json_object_set_new(entry, "node",
+                            json_integer(placement->elsewhere[i].node));
+        json_put_count(entry, "pages", placement->elsewhere[i].pages);
+        json_array_append_new(list, entry);
+    }
+    return list;
+}
+
+/* A name that is not known yet is a null pointer. */
+static void put_name(json_t *object, const char *key, const char *name)
+{
+    json_put_text(object, key, name != NULL ? name : "");
+}
+
+void json_put_placement(json_t *object, const struct fg_placement *placement)
+{
+    json_t *entry = json_object();
+    json_put_text(entry, "home_source",
+                  fg_node_source_name(placement->home_source));
+    put_name(entry, "policy", placement->policy);
+    json_put_text(entry, "cpus", placement->cpus);
+    json_put_text(entry, "storage", placement->storage);
+    json_object_set_new(entry, "storage_node",
+                        json_integer(placement->storage_node));
+    json_put_text(entry, "note", placement->note);
+    json_object_set_new(entry, "elsewhere", pages_elsewhere(placement));
+    json_object_set_new(entry, "home_node", json_integer(placement->home_node));
+    json_put_count(entry, "pages", placement->pages);
+    json_put_count(entry, "pages_on_home_node", placement->pages_on_home_node);
+    json_put_count(entry, "page_bytes", placement->page_bytes);
+    put_name(entry, "page_kind", placement->page_kind);
+    put_name(entry, "verified_by", placement->verified_by);
+    json_object_set_new(object, "placement", entry);
+}
+
+void json_write(json_t *object, FILE *out)
+{
+    size_t flags = JSON_COMPACT | JSON_REAL_PRECISION(REAL_DIGITS);
+    json_dumpf(object, out, flags);
+    fputc('\n', out);
+    json_decref(object);
+}
+
 static int write_piece(const char *bytes, size_t count, void *context)
 {
     (void)context;

@@ -7,8 +7,10 @@
 #define TOOL_JSON_H
 
 #include <stdint.h>
+#include <stdio.h>
 
 #include <feedgpu/field.h>
+#include <feedgpu/stats.h>
 #include <jansson.h>
 
 #define JSON_SCHEMA 1
@@ -26,6 +28,12 @@ void json_put_seconds(json_t *object, const char *key, uint64_t ns);
 /* A dataset's fields as an array. */
 void json_put_fields(json_t *object, const struct fg_field *fields,
                      uint32_t count);
+
+/* Where memory lies, as "placement". */
+void json_put_placement(json_t *object, const struct fg_placement *placement);
+
+/* Write the object as one line, and release it; ferror tells how it went. */
+void json_write(json_t *object, FILE *out);
 
 /* Write the object as one line to stdout, flush, and release it. */
 void json_emit(json_t *object);

@@ -58,13 +58,16 @@ static int run_command(const struct command *command, int count, char **argv)
     struct options options;
     int status = STATUS_USAGE;
     options_init(&options);
-    if (launcher_read(&options) &&
+    if ((command->is_launcher || launcher_read(&options)) &&
+        environment_read(command, &options) &&
         options_parse(command, count, argv, &options)) {
         if (options.help) {
             help_print_command(command);
             status = STATUS_DONE;
         } else {
-            signals_init();
+            if (!command->is_launcher) {
+                signals_init();
+            }
             status = command->run(&options);
         }
     }

@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Reading the command line. Options and operands may be mixed; "--" ends the
- * options; "--name=value", "--name value" and "-ovalue" are all understood.
+ * options, and where the operands are a command to run, its first word does;
+ * "--name=value", "--name value" and "-ovalue" are all understood.
  * A value is checked against its row when it is read, so that the message can
  * name the option and what it takes.
  */
 #include "options.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <feedgpu/feeder.h>
 
 #include "report.h"
 #include "suggest.h"
@@ -94,6 +98,17 @@ static const char *take_value(struct reader *reader,
     return NULL;
 }
 
+bool option_read(const struct command *command, const struct option *option,
+                 const char *name, const char *text, struct options *options)
+{
+    char wanted[VALUE_WANTED_BYTES];
+    if (value_parse(option, text, (char *)options + option->offset, wanted)) {
+        return true;
+    }
+    complain("%s: %s: got '%s', wanted %s", command->name, name, text, wanted);
+    return false;
+}
+
 static bool read_option(struct reader *reader, const struct option *option,
                         const char *attached)
 {
@@ -107,17 +122,14 @@ static bool read_option(struct reader *reader, const struct option *option,
         *(bool *)place = true;
         return true;
     }
+    char name[64];
     const char *text = take_value(reader, option, attached);
+    snprintf(name, sizeof(name), "--%s", option->name);
     if (text == NULL) {
         return false;
     }
-    char wanted[VALUE_WANTED_BYTES];
-    if (!value_parse(option, text, place, wanted)) {
-        complain("%s: --%s: got '%s', wanted %s", reader->command->name,
-                 option->name, text, wanted);
-        return point_at_help(reader->command);
-    }
-    return true;
+    return option_read(reader->command, option, name, text, reader->options) ||
+           point_at_help(reader->command);
 }
 
 static bool read_long(struct reader *reader, const char *word)
@@ -149,7 +161,9 @@ static bool check_operands(const struct command *command,
     }
     if (options->operand_count < command->operands_min) {
         complain("%s: needs %s %s", command->name,
-                 command->operands_max > 1 ? "at least one" : "a",
+                 command->operands_max > 1 && !command->is_launcher
+                     ? "at least one"
+                     : "a",
                  command->operand);
         return point_at_help(command);
     }
@@ -176,6 +190,7 @@ bool options_parse(const struct command *command, int count, char **argv,
         bool is_good = true;
         if (is_ended || word[0] != '-' || word[1] == '\0') {
             options->operands[options->operand_count++] = word;
+            is_ended = is_ended || command->is_launcher;
         } else if (strcmp(word, "--") == 0) {
             is_ended = true;
         } else if (word[1] == '-') {
@@ -192,11 +207,15 @@ bool options_parse(const struct command *command, int count, char **argv,
 
 void options_init(struct options *options)
 {
+    struct fg_feeder_config feeder;
     memset(options, 0, sizeof(*options));
     fg_loader_config_init(&options->loader);
     options->pack.shard_bytes = SHARD_BYTES_DEFAULT;
     options->pack.separator = NO_SEPARATOR;
     options->pack.tail = TAIL_AUTO;
+    fg_feeder_config_init(&feeder);
+    options->run.numa_node = FG_NODE_AUTO;
+    options->run.file_bytes_min = feeder.file_bytes_min;
     options->process.node = -1;
 }
 
@@ -204,4 +223,8 @@ void options_fini(struct options *options)
 {
     free(options->operands);
     options->operands = NULL;
+    free(options->run.data.copies);
+    free(options->run.roots.copies);
+    options->run.data.copies = NULL;
+    options->run.roots.copies = NULL;
 }

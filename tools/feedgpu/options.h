@@ -40,6 +40,33 @@ struct pack_options {
     bool join;              /* all inputs are one stream */
 };
 
+/* Values of an option that may be given several times. */
+#define TEXT_LIST_MAX 64
+
+struct text_list {
+    const char *items[TEXT_LIST_MAX]; /* borrowed from argv or copies */
+    uint32_t count;                   /* entries of items */
+    bool is_environment;              /* flags put theirs in its place */
+    char *copies;                     /* owned; NULL: all borrowed */
+};
+
+/* What `run --report` can be. The order is that of the table's choices. */
+enum run_report { REPORT_TEXT = 0, REPORT_JSON, REPORT_HTML, REPORT_NONE };
+
+struct run_options {
+    struct text_list data;   /* --data: globs */
+    struct text_list roots;  /* --data-root: folders */
+    uint64_t memory_bytes;   /* 0: the library's choice */
+    uint64_t file_bytes_min; /* smaller files are left alone */
+    const char *io;          /* "auto", "uring", "pread" */
+    const char *report_path; /* NULL: stderr */
+    int32_t numa_node;       /* FG_NODE_AUTO, FG_NODE_NONE or a node */
+    int32_t report;          /* enum run_report */
+    uint32_t threads;        /* 0: the library's choice */
+    bool is_observing;       /* --observe-only */
+    bool is_binding;         /* --bind */
+};
+
 /* `topo --pid`: a process, and what to do to it. */
 struct process_options {
     uint32_t pid; /* 0: none */
@@ -62,6 +89,7 @@ struct options {
     const char *rank_source;        /* variable rank came from; NULL: none */
     struct fg_loader_config loader; /* also the dataset's config */
     struct pack_options pack;
+    struct run_options run;
     struct process_options process;
     const char **operands; /* borrowed from argv, in order */
     int operand_count;     /* entries of operands */
@@ -70,6 +98,7 @@ struct options {
 enum option_kind {
     OPTION_FLAG,   /* bool */
     OPTION_TEXT,   /* const char * */
+    OPTION_LIST,   /* struct text_list: may be given several times */
     OPTION_NAME,   /* const char *, one of the names in `argument` */
     OPTION_CHOICE, /* int32: position among the names in `argument` */
     OPTION_U32,    /* uint32_t */
@@ -112,6 +141,9 @@ struct command {
     int operands_min;     /* operands it needs */
     int operands_max;     /* INT32_MAX: any number */
     const char *operand;  /* what an operand is called: "DATASET" */
+    const char *prefix;   /* of its variables: "FEEDGPU_RUN_"; NULL: none */
+    bool is_launcher;     /* operands are a command: the first one ends the
+                             options, and signals are left as they were */
     const struct option_group *groups[OPTION_GROUPS_MAX]; /* NULL ends */
     int (*run)(const struct options *options); /* gives the exit status */
 };
@@ -126,6 +158,19 @@ void options_fini(struct options *options);
  */
 bool options_parse(const struct command *command, int count, char **argv,
                    struct options *options);
+
+/*
+ * Read one option's value, with a complaint when it is wrong. `name` is what
+ * the user called it: "--memory", "FEEDGPU_RUN_MEMORY".
+ */
+bool option_read(const struct command *command, const struct option *option,
+                 const char *name, const char *text, struct options *options);
+
+/*
+ * Read the command's variables: its prefix and an option's name in capitals.
+ * An empty one counts as not set, an unknown one is wrong usage.
+ */
+bool environment_read(const struct command *command, struct options *options);
 
 /* The option of this name among the command's, or NULL. */
 const struct option *command_find(const struct command *command,

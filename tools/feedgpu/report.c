@@ -15,17 +15,23 @@
 
 #include "progress.h"
 
+#define COMPLAINT_BYTES 2048
+
 void complain(const char *format, ...)
 {
+    char line[COMPLAINT_BYTES];
     va_list args;
-    progress_clear();
-    flockfile(stderr);
-    fputs("feedgpu: ", stderr);
     va_start(args, format);
-    vfprintf(stderr, format, args);
+    vsnprintf(line, sizeof(line), format, args);
     va_end(args);
-    fputc('\n', stderr);
-    funlockfile(stderr);
+    /* One line, whatever a file's name or a variable holds. */
+    for (char *c = line; *c != '\0'; c++) {
+        if ((unsigned char)*c < ' ' || *c == 0x7f) {
+            *c = '?';
+        }
+    }
+    progress_clear();
+    fprintf(stderr, "feedgpu: %s\n", line);
 }
 
 int status_of_error(enum fg_status status)

@@ -1,29 +1,78 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What cat and bench share: a loader made of the options, and its state. */
+/* Inside `feedgpu run`: what is known of a run, and its reports. */
 #ifndef TOOL_RUN_H
 #define TOOL_RUN_H
 
 #include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
 
+#include <feedgpu/feeder.h>
+
+#include "launch.h"
 #include "options.h"
+#include "run_globs.h"
 
-/*
- * Open the loader the options describe. `device` (borrowed, NULL: the named
- * one) is where batches go. On success the loader is the caller's and signals
- * cancel it. Returns an exit status; a failure has been said on stderr.
- */
-int run_open(const struct options *options, struct fg_device *device,
-             struct fg_loader **loader);
+#define RUN_SHOWN_MAX 5 /* threads, and folders, in a report for people */
+#define RUN_ROOM 1024   /* of each, in JSON */
 
-/* Stop watching for signals and close. NULL is allowed. */
-void run_close(struct fg_loader *loader);
+/* What a thread spent in reads and in opens, and a share of the wall time. */
+struct run_blocked {
+    uint64_t ns;  /* kernel, wait and copy together */
+    double share; /* of the program's wall time */
+};
 
-/* Write --save-state's file, if asked for. False after saying why not. */
-bool run_save_state(const struct options *options,
-                    const struct fg_loader *loader);
+/* What the reports say at the end: is it input that limits the program? */
+enum run_limit {
+    LIMIT_UNKNOWN, /* too little was seen to tell */
+    LIMIT_OTHER,   /* input is not it */
+    LIMIT_INPUT,   /* threads were blocked in reads */
+};
 
-/* Read and write a loader's state as JSON. False after saying why not. */
-bool state_load(const char *path, struct fg_loader_state *state);
-bool state_save(const char *path, const struct fg_loader_state *state);
+struct run_verdict {
+    enum run_limit limit;
+    double share;     /* of the wall time: the most blocked thread's */
+    char text[512];   /* one or two sentences */
+    char advice[256]; /* what to do next, or "" */
+};
+
+struct run {
+    const struct options *options;
+    struct launch launch;
+    struct launch_bind bind;
+    struct run_globs globs;
+    struct fg_feeder *feeder;                /* NULL: the program ran unfed */
+    char unfed[FG_ERROR_MESSAGE_BYTES + 64]; /* why, or "" */
+    struct fg_feeder_stats stats;            /* at the program's end */
+    struct fg_feeder_actor *actors;          /* most blocked first */
+    struct fg_feeder_group *groups;          /* most blocked first */
+    uint32_t actor_count;                    /* in all */
+    uint32_t actor_known;                    /* entries of actors */
+    uint32_t group_count;                    /* in all */
+    uint32_t group_known;                    /* entries of groups */
+    struct run_verdict verdict;
+};
+
+/* Wall time of the program. */
+uint64_t run_wall_ns(const struct run *run);
+
+/* In read calls: by the kernel, asleep for a block, copying. */
+struct run_blocked run_actor_blocked(const struct run *run,
+                                     const struct fg_feeder_actor *actor);
+
+/* "exit status 0", "killed by signal 9 (Killed)". */
+const char *run_end_text(const struct run *run, char *text, size_t text_bytes);
+
+/* The command as it could be typed again, cut at the end of text. */
+const char *run_command_text(const struct run *run, char *text,
+                             size_t text_bytes);
+
+/* Rank as a launcher's variable says, or NULL; *name: the variable. */
+const char *run_rank(const char **name);
+
+void run_judge(struct run *run);                        /* run_verdict.c */
+void run_report_text(const struct run *run, FILE *out); /* run_report.c */
+void run_report_json(const struct run *run, FILE *out);
+void run_report_html(const struct run *run, FILE *out);
 
 #endif /* TOOL_RUN_H */

@@ -14,7 +14,7 @@
 
 #include "json.h"
 #include "report.h"
-#include "run.h"
+#include "session.h"
 
 #define STATE_TYPE "loader_state"
 

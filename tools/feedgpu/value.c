@@ -118,6 +118,26 @@ static bool parse_choice(const struct option *option, const char *text,
     return true;
 }
 
+static bool parse_list(const struct option *option, const char *text,
+                       struct text_list *list, char *wanted)
+{
+    if (list->is_environment) {
+        list->is_environment = false;
+        list->count = 0;
+    }
+    if (*text == '\0') {
+        snprintf(wanted, VALUE_WANTED_BYTES, "%s", option->argument);
+        return false;
+    }
+    if (list->count == TEXT_LIST_MAX) {
+        snprintf(wanted, VALUE_WANTED_BYTES, "at most %d of them",
+                 TEXT_LIST_MAX);
+        return false;
+    }
+    list->items[list->count++] = text;
+    return true;
+}
+
 static bool parse_node(const char *text, void *place, char *wanted)
 {
     uint64_t number;
@@ -162,6 +182,8 @@ bool value_parse(const struct option *option, const char *text, void *place,
         }
         memcpy(place, &text, sizeof(text));
         return true;
+    case OPTION_LIST:
+        return parse_list(option, text, place, wanted);
     case OPTION_NAME:
     case OPTION_CHOICE:
         return parse_choice(option, text, place, wanted);
@@ -206,6 +228,8 @@ static bool is_zero_value(const struct option *option, const void *place)
     case OPTION_U64:
     case OPTION_SIZE:
         return *(const uint64_t *)place == 0;
+    case OPTION_LIST:
+        return ((const struct text_list *)place)->count == 0;
     case OPTION_BYTE:
     case OPTION_INDEX:
         return *(const int32_t *)place < 0;
@@ -257,6 +281,7 @@ void option_default(const struct option *option, const struct options *defaults,
         snprintf(text, text_bytes, "%s",
                  fg_dtype_name(*(const enum fg_dtype *)place));
         break;
+    case OPTION_LIST:
     case OPTION_BYTE:
     case OPTION_INDEX:
     case OPTION_FLAG:

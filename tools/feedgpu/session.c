@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Opening and closing a loader for cat and bench. */
-#include "run.h"
+#include "session.h"
 
 #include "report.h"
 #include "signals.h"
@@ -25,8 +25,8 @@ static bool check_rank(const struct options *options)
     return false;
 }
 
-int run_open(const struct options *options, struct fg_device *device,
-             struct fg_loader **loader)
+int session_open(const struct options *options, struct fg_device *device,
+                 struct fg_loader **loader)
 {
     struct fg_loader_config config = options->loader;
     struct fg_loader_state state;
@@ -55,14 +55,14 @@ int run_open(const struct options *options, struct fg_device *device,
     return STATUS_DONE;
 }
 
-void run_close(struct fg_loader *loader)
+void session_close(struct fg_loader *loader)
 {
     signals_watch(NULL);
     fg_loader_close(loader);
 }
 
-bool run_save_state(const struct options *options,
-                    const struct fg_loader *loader)
+bool session_save_state(const struct options *options,
+                        const struct fg_loader *loader)
 {
     struct fg_loader_state state;
     if (options->save_state_path == NULL) {

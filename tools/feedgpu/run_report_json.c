@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* feedgpu run's report as one JSON object. Times are seconds. */
+#include <sys/wait.h>
+
+#include "json.h"
+#include "run.h"
+
+static void put_signed(json_t *object, const char *key, int64_t value)
+{
+    json_object_set_new(object, key, json_integer((json_int_t)value));
+}
+
+static void put_bool(json_t *object, const char *key, bool value)
+{
+    json_object_set_new(object, key, json_boolean(value));
+}
+
+static void put_program(json_t *object, const struct run *run)
+{
+    const struct launch *launch = &run->launch;
+    json_t *words = json_array();
+    const char *variable = NULL;
+    const char *rank = run_rank(&variable);
+    for (char *const *word = launch->command; *word != NULL; word++) {
+        json_t *text = json_string(*word);
+        json_array_append_new(words, text != NULL ? text : json_null());
+    }
+    json_object_set_new(object, "command", words);
+    put_signed(object, "pid", launch->pid);
+    json_put_seconds(object, "wall_s", run_wall_ns(run));
+    json_put_seconds(object, "cpu_s", launch->cpu_ns);
+    json_put_count(object, "resident_bytes", launch->resident_bytes);
+    if (WIFSIGNALED(launch->wait_status)) {
+        put_signed(object, "signal", WTERMSIG(launch->wait_status));
+    } else {
+        put_signed(object, "exit_status", WEXITSTATUS(launch->wait_status));
+    }
+    if (rank != NULL) {
+        json_put_text(object, "rank", rank);
+        json_put_text(object, "rank_source", variable);
+    }
+}
+
+static void put_verdict(json_t *object, const struct run *run)
+{
+    static const char *const names[] = {
+        [LIMIT_UNKNOWN] = "unknown",
+        [LIMIT_OTHER] = "other",
+        [LIMIT_INPUT] = "input",
+    };
+    json_t *entry = json_object();
+    json_put_text(entry, "limit", names[run->verdict.limit]);
+    json_put_real(entry, "blocked_share", run->verdict.share);
+    json_put_text(entry, "text", run->verdict.text);
+    json_put_text(entry, "advice", run->verdict.advice);
+    json_object_set_new(object, "verdict", entry);
+}
+
+static void put_actors(json_t *object, const struct run *run)
+{
+    json_t *list = json_array();
+    for (uint32_t i = 0; i < run->actor_known; i++) {
+        const struct fg_feeder_actor *actor = &run->actors[i];
+        struct run_blocked blocked = run_actor_blocked(run, actor);
+        json_t *entry = json_object();
+        put_signed(entry, "pid", actor->pid);
+        put_signed(entry, "tid", actor->tid);
+        json_put_text(entry, "name", actor->name);
+        json_put_seconds(entry, "blocked_s", blocked.ns);
+        json_put_real(entry, "blocked_share", blocked.share);
+        json_put_seconds(entry, "kernel_s", actor->kernel_ns);
+        json_put_seconds(entry, "wait_s", actor->wait_ns);
+        json_put_seconds(entry, "copy_s", actor->copy_ns);
+        json_put_seconds(entry, "open_s", actor->open_ns);
+        json_put_count(entry, "reads", actor->reads);
+        json_put_count(entry, "opens", actor->opens);
+        json_put_count(entry, "memory_bytes", actor->arena_bytes);
+        json_put_count(entry, "kernel_bytes", actor->kernel_bytes);
+        json_array_append_new(list, entry);
+    }
+    json_put_count(object, "thread_count", run->actor_count);
+    json_object_set_new(object, "threads", list);
+}
+
+static void put_groups(json_t *object, const struct run *run)
+{
+    json_t *list = json_array();
+    for (uint32_t i = 0; i < run->group_known; i++) {
+        const struct fg_feeder_group *group = &run->groups[i];
+        json_t *entry = json_object();
+        json_put_text(entry, "folder", group->folder);
+        json_put_text(entry, "pattern", group->pattern);
+        json_put_count(entry, "files", group->files);
+        json_put_count(entry, "opens", group->opens);
+        json_put_count(entry, "reads", group->reads);
+        json_put_seconds(entry, "read_s", group->blocked_ns);
+        json_put_seconds(entry, "open_s", group->open_ns);
+        json_put_count(entry, "memory_bytes", group->arena_bytes);
+        json_put_count(entry, "kernel_bytes", group->kernel_bytes);
+        json_put_count(entry, "mapped_bytes", group->mapped_bytes);
+        json_array_append_new(list, entry);
+    }
+    json_put_count(object, "folder_count", run->group_count);
+    json_object_set_new(object, "folders", list);
+}
+
+static void put_reads(json_t *entry, const struct fg_feeder_stats *stats)
+{
+    json_put_count(entry, "files", stats->files);
+    json_put_count(entry, "opens", stats->opens);
+    json_put_seconds(entry, "open_s", stats->open_ns);
+    json_put_count(entry, "reads", stats->reads);
+    json_put_count(entry, "memory_bytes", stats->arena_bytes);
+    json_put_count(entry, "kernel_bytes", stats->kernel_bytes);
+    json_put_seconds(entry, "kernel_s", stats->kernel_ns);
+    json_put_seconds(entry, "wait_s", stats->wait_ns);
+    json_put_seconds(entry, "copy_s", stats->copy_ns);
+    json_put_count(entry, "fallbacks", stats->fallbacks);
+    json_put_count(entry, "mapped_bytes", stats->mapped_bytes);
+    json_put_count(entry, "stdio_files", stats->stdio_files);
+}
+
+static void put_feeder(json_t *object, const struct run *run)
+{
+    const struct fg_feeder_stats *stats = &run->stats;
+    json_t *entry = json_object();
+    put_reads(entry, stats);
+    put_bool(entry, "observe_only", run->options->run.is_observing);
+    json_put_count(entry, "events", stats->events);
+    json_put_count(entry, "events_lost", stats->events_lost);
+    json_put_count(entry, "ahead_bytes", stats->ahead_bytes);
+    json_put_count(entry, "warmed_bytes", stats->warmed_bytes);
+    json_put_count(entry, "unused_bytes", stats->unused_bytes);
+    json_put_count(entry, "kept_bytes", stats->kept_bytes);
+    json_put_count(entry, "budget_bytes", stats->memory_bytes);
+    json_put_text(entry, "order", stats->order);
+    json_put_count(entry, "predictions", stats->predictions);
+    json_put_count(entry, "predictions_hit", stats->predictions_hit);
+    json_put_count(entry, "changed_files", stats->changed_files);
+    json_put_count(entry, "read_errors", stats->read_errors);
+    json_put_text(entry, "engine", stats->engine != NULL ? stats->engine : "");
+    json_put_text(entry, "engine_note", stats->engine_note);
+    json_object_set_new(object, "feeder", entry);
+    json_put_placement(object, &stats->placement);
+}
+
+static void put_node(json_t *object, const struct run *run)
+{
+    const struct launch_bind *bind = &run->bind;
+    json_t *entry = json_object();
+    put_signed(entry, "node", bind->node);
+    json_put_text(entry, "why", bind->why);
+    put_bool(entry, "bind", run->options->run.is_binding);
+    put_bool(entry, "bound", bind->is_bound);
+    put_bool(entry, "undone", bind->is_undone);
+    json_put_text(entry, "cpus", bind->cpus);
+    json_put_text(entry, "cpus_seen", bind->now);
+    json_put_text(entry, "note", bind->note);
+    json_object_set_new(object, "home", entry);
+}
+
+static void put_kernel(json_t *object, const struct launch *launch)
+{
+    json_t *entry = json_object();
+    json_put_count(entry, "call_bytes", launch->io.call_bytes);
+    json_put_count(entry, "storage_bytes", launch->io.storage_bytes);
+    json_put_count(entry, "calls", launch->io.calls);
+    json_put_count(entry, "processes", launch->io.processes);
+    json_put_count(entry, "unknown", launch->io.unknown);
+    json_put_count(entry, "major_faults", launch->major_faults);
+    json_put_count(entry, "left_behind", launch->left_behind);
+    json_object_set_new(object, "kernel", entry);
+}
+
+void run_report_json(const struct run *run, FILE *out)
+{
+    json_t *object = json_begin("run");
+    json_put_text(object, "version", fg_version());
+    put_program(object, run);
+    put_verdict(object, run);
+    put_bool(object, "fed", run->feeder != NULL);
+    json_put_text(object, "unfed", run->unfed);
+    put_actors(object, run);
+    put_groups(object, run);
+    if (run->feeder != NULL) {
+        put_feeder(object, run);
+    }
+    put_node(object, run);
+    put_kernel(object, &run->launch);
+    json_object_set_new(object, "gpu", json_null());
+    json_write(object, out);
+}
