@@ -211,7 +211,7 @@ class Signals(Case):
 
     def test_signals_are_passed_on_once(self):
         for name in ("SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGINT",
-                     "SIGQUIT"):
+                     "SIGQUIT", "SIGALRM", "SIGRTMIN"):
             child = self.start(HANDLER % name)
             child.send_signal(getattr(signal, name))
             out, err = child.communicate(timeout=GIVE_UP_S)
