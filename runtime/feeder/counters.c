@@ -122,6 +122,7 @@ void fg_feeder_get_stats(struct fg_feeder *feeder,
              feeder->walk.was_chain ? "earlier epoch" : "");
     filled.kept_bytes = feeder->arena.kept_bytes;
     pthread_mutex_unlock(&feeder->mutex);
+    fgi_touch_report(&feeder->touch, &filled.placement);
     memcpy(stats, &filled, bytes);
 }
 

@@ -34,10 +34,13 @@
 #include "runtime/feeder/files.h"
 #include "runtime/feeder/folders.h"
 #include "runtime/feeder/look.h"
+#include "runtime/feeder/memory.h"
 #include "runtime/feeder/pool.h"
 #include "runtime/feeder/share.h"
 #include "runtime/feeder/slots.h"
+#include "runtime/feeder/touch.h"
 #include "runtime/feeder/walk.h"
+#include "runtime/feeder/warm.h"
 
 #define FGI_FEED_DEPTH 256u
 
@@ -99,6 +102,8 @@ struct fg_feeder {
     struct fgi_feed_counts counts;
     struct fgi_looker looker;
     struct fgi_pool pool;
+    struct fgi_touch touch;
+    struct fgi_warm warm;
     struct fgi_thread feed_thread;
     struct fgi_thread event_thread;
     struct fgi_engine *engine; /* fg-feed's; others only wake it */
@@ -186,6 +191,9 @@ bool fgi_events_run(struct fg_feeder *feeder, uint64_t now_ns);
 void fgi_watch_event(struct fg_feeder *feeder, const struct fgi_event *event,
                      uint64_t now_ns);
 
+/* Whether to look at a file again, which could not be fed before. */
+bool fgi_watch_may_look(const struct fgi_record *record, uint64_t now_ns);
+
 /* Ask the pool to look at a file (again). */
 void fgi_watch_look(struct fg_feeder *feeder, struct fgi_record *record,
                     const struct fgi_feed_key *key, const char *path);
@@ -209,16 +217,13 @@ bool fgi_watch_restart(struct fg_feeder *feeder, struct fgi_record *record,
 /* Close descriptors that nobody needs. */
 void fgi_watch_idle(struct fg_feeder *feeder, uint64_t now_ns);
 
-/* ---- rules.c, memory.c ----------------------------------------------------
+/* ---- rules.c --------------------------------------------------------------
  */
 
 /* Write the path rules for programs. Errors: ARGUMENT (do not fit). */
 enum fg_status fgi_rules_write(char rules[FGI_BOARD_RULES_BYTES],
                                const char *const *globs, uint32_t glob_count,
                                struct fg_error *err);
-
-/* A quarter of what is available, by /proc/meminfo and the control group. */
-uint64_t fgi_memory_default(void);
 
 /* ---- counting --------------------------------------------------------------
  */

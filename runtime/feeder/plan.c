@@ -143,6 +143,14 @@ static bool next_whole(struct fg_feeder *feeder,
     return *block < count;
 }
 
+/* What was missed once is worth reading only if it stays. */
+static bool can_keep(const struct fg_feeder *feeder,
+                     const struct fgi_record *record)
+{
+    return fgi_arena_keep_room(&feeder->arena) >=
+           fgi_align_up(record->key.size_bytes, FGI_ARENA_UNIT_BYTES);
+}
+
 /* What to read next of a file; false: nothing. The stream that wants it most
  * is the one that was read last. */
 static bool next_block(struct fg_feeder *feeder,
@@ -154,7 +162,8 @@ static bool next_block(struct fg_feeder *feeder,
     if (pattern == NULL) {
         *block = 0;
         return fgi_block_count(record) == 1 &&
-               !fgi_block_is_there(feeder, record, 0);
+               !fgi_block_is_there(feeder, record, 0) &&
+               (!record->is_missed || can_keep(feeder, record));
     }
     for (uint32_t i = 0; i < FGI_STREAMS; i++) {
         struct fgi_stream *stream =

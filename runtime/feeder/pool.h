@@ -4,7 +4,7 @@
  * folders. Jobs go in, are run by any thread, and come back to the reader,
  * which is woken for them.
  *
- * Lock rule: `mutex` guards the two lists and is_stopping; no job runs under
+ * Lock rule: `mutex` guards the lists and is_stopping; no job runs under
  * it.
  */
 #ifndef FGI_FEEDER_POOL_H
@@ -32,7 +32,8 @@ struct fgi_job_list {
 
 struct fgi_pool {
     pthread_mutex_t mutex;
-    pthread_cond_t ready; /* a job was queued, or stopping */
+    pthread_cond_t ready;       /* a job was queued, or stopping */
+    struct fgi_job_list urgent; /* taken first */
     struct fgi_job_list queued;
     struct fgi_job_list done;
     struct fgi_thread *threads; /* owned */
@@ -48,7 +49,13 @@ enum fg_status fgi_pool_init(struct fgi_pool *pool, uint32_t threads, int node,
                              void (*wake)(void *context), void *context,
                              struct fg_error *err);
 
-/* Queue a job; consumed. `is_urgent`: before all that wait. Threads: any. */
+/* So many jobs wait at most. */
+#define FGI_POOL_JOBS_MAX 1024u
+
+/* Whether so many wait already: nobody should ask for more. */
+bool fgi_pool_is_full(struct fgi_pool *pool);
+
+/* Queue a job; consumed. `is_urgent`: before all that are not. Threads: any. */
 void fgi_pool_push(struct fgi_pool *pool, struct fgi_job *job, bool is_urgent);
 
 /* Finish and drop all jobs that are done, first done first. */

@@ -282,7 +282,8 @@ static void expect(struct fg_feeder *feeder, struct fgi_walk_folder *folder,
         }
         return;
     }
-    if (record != NULL || !fgi_walk_may_look(&feeder->walk)) {
+    if ((record != NULL && !fgi_watch_may_look(record, now_ns)) ||
+        !fgi_walk_may_look(&feeder->walk)) {
         return;
     }
     length = snprintf(path, sizeof(path), "%s/%s", folder->path,

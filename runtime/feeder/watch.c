@@ -57,7 +57,8 @@ static void finish_look(struct fgi_job *job, void *context, uint64_t now_ns);
 
 static struct look_job *make_look(struct fg_feeder *feeder, const char *path)
 {
-    struct look_job *look = fgi_alloc(1, sizeof(*look));
+    struct look_job *look =
+        fgi_pool_is_full(&feeder->pool) ? NULL : fgi_alloc(1, sizeof(*look));
 
     if (look != NULL) {
         look->job = (struct fgi_job){
@@ -159,7 +160,7 @@ static struct fgi_pattern *pattern_of(struct fgi_record *record)
     return record->pattern;
 }
 
-static bool may_look_again(const struct fgi_record *record, uint64_t now_ns)
+bool fgi_watch_may_look(const struct fgi_record *record, uint64_t now_ns)
 {
     switch ((enum fgi_look)record->look) {
     case FGI_LOOK_NONE:
@@ -184,6 +185,7 @@ static void note_open(struct fg_feeder *feeder, struct fgi_record *record,
     struct fgi_pattern *pattern = pattern_of(record);
 
     record->is_opened = true;
+    record->is_missed = false;
     if (record->path != NULL) {
         fgi_walk_open(feeder, record, now_ns);
     } else {
@@ -227,8 +229,39 @@ static void note_read(struct fg_feeder *feeder, struct fgi_record *record,
     note_used(feeder, record, read.offset, read.bytes);
     if (pattern != NULL) {
         fgi_pattern_read(pattern, &read);
+    } else {
+        record->is_missed = !fgi_block_is_there(feeder, record, 0);
     }
     fgi_ahead_activate(feeder, record);
+}
+
+/* Reads that the shim does not see, or that cannot be served: the page cache
+ * may have them ready. */
+static void want_warm(struct fg_feeder *feeder, struct fgi_record *record,
+                      const struct fgi_event *event)
+{
+    if (record->look == FGI_LOOK_UNWANTED) {
+        return;
+    }
+    if (event->kind == FGI_EVENT_STDIO) {
+        fgi_warm_ask(&feeder->warm, FGI_WARM_STDIO, event, 0,
+                     event->key.size_bytes);
+    } else if (event->kind == FGI_EVENT_MAP) {
+        fgi_warm_ask(&feeder->warm, FGI_WARM_MAP, event, event->offset,
+                     event->bytes);
+    } else if (event->kind == FGI_EVENT_READ && record->is_stdio) {
+        record->is_stdio = false;
+        fgi_warm_ask(&feeder->warm, FGI_WARM_END, event, 0, 1);
+    } else if (event->kind == FGI_EVENT_READ &&
+               record->look == FGI_LOOK_UNFIT && record->pattern != NULL) {
+        const struct fgi_stream *stream =
+            fgi_pattern_last(record->pattern, event->offset);
+
+        if (stream != NULL) {
+            fgi_warm_ask(&feeder->warm, FGI_WARM_RANGE, event,
+                         stream->next_offset, stream->window_bytes);
+        }
+    }
 }
 
 void fgi_watch_event(struct fg_feeder *feeder, const struct fgi_event *event,
@@ -245,6 +278,9 @@ void fgi_watch_event(struct fg_feeder *feeder, const struct fgi_event *event,
     record->used_ns = now_ns;
     record->pid = event->pid;
     record->pid_fd = event->fd;
+    if (record->path == NULL && event->path[0] == '/') {
+        record->path = fgi_strdup(event->path);
+    }
     if (!fgi_key_is_same(&record->key, &event->key)) {
         /* One of the two is old: the file itself says which. */
         fgi_watch_look(feeder, record, &event->key, event->path);
@@ -259,11 +295,12 @@ void fgi_watch_event(struct fg_feeder *feeder, const struct fgi_event *event,
     } else if (event->kind == FGI_EVENT_READ) {
         note_read(feeder, record, event, now_ns);
     }
+    want_warm(feeder, record, event);
     if (record->look == FGI_LOOK_NONE && !fgi_walk_may_look(&feeder->walk)) {
         record->look = FGI_LOOK_CACHED; /* as the last ones were */
         record->retry_ns = now_ns + RETRY_NS;
     }
-    if (may_look_again(record, now_ns)) {
+    if (fgi_watch_may_look(record, now_ns)) {
         fgi_watch_look(feeder, record, &record->key, event->path);
     }
 }
@@ -387,6 +424,7 @@ bool fgi_watch_restart(struct fg_feeder *feeder, struct fgi_record *record,
     if (there == blocks) {
         return false;
     }
+    record->is_missed = false;
     if (pattern != NULL) {
         fgi_pattern_start(pattern, now_ns);
     }
