@@ -236,6 +236,23 @@ class Reports(Case):
         self.assertIn("'&lt;b&gt;&amp;&quot;'", self.text("r"))
         self.assertNotIn("<b>", self.text("r"))
 
+    def test_report_file_names_rank_and_process(self):
+        env = {**self.clean, "RANK": "3", "WORLD_SIZE": "4"}
+        done = self.run_tool("true", env=env, options=(
+            "--json", "--report-file", "r%r-%p%%-%x"))
+        names = os.listdir(self.folder)
+        self.assertEqual((done.stderr, len(names)), ("", 1))
+        self.assertRegex(names[0], r"^r3-\d+%-%x$")
+        self.assertEqual(json.loads(self.text(names[0]))["rank"], "3")
+
+    def test_odd_bytes_in_names_do_no_harm(self):
+        word = b"\x1b[31m\xff\n\x7f"
+        done = self.run_tool("true", word, options=("--report", "text"))
+        self.assertEqual(set(done.stderr) & set("\x1b\x7f"), set())
+        done = self.run_tool("true", word, options=("--json",))
+        self.assertEqual(json.loads(done.stderr)["command"][1],
+                         "\x1b[31m?\n\x7f")
+
     def test_text_fits_the_page(self):
         done = self.run_tool("true", "x" * 50, "y" * 70, "z" * 400,
                              options=("--report", "text"))

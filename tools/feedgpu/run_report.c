@@ -244,11 +244,13 @@ static void put_placement(const struct run *run, FILE *out)
     }
     put_text(out, "placement", text);
     if (placement->pages > 0) {
-        fprintf(out,
-                "          %" PRIu64 " of %" PRIu64
-                " pages of %s there (%s, by %s)\n",
-                placement->pages_on_home_node, placement->pages,
-                size_format(placement->page_bytes, size), placement->page_kind,
+        fprintf(out, "          ");
+        if (run->bind.node >= 0) {
+            fprintf(out, "%" PRIu64 " of ", placement->pages_on_home_node);
+        }
+        fprintf(out, "%" PRIu64 " pages of %s%s (%s, by %s)\n",
+                placement->pages, size_format(placement->page_bytes, size),
+                run->bind.node >= 0 ? " there" : "", placement->page_kind,
                 placement->verified_by);
     }
     for (uint32_t i = 0; i < placement->elsewhere_count; i++) {
