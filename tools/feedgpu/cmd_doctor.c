@@ -31,6 +31,10 @@ static void run_group(struct doctor *doctor, const struct check_group *group)
 /* Say what cannot be meant, and give false. */
 static bool is_usable(const struct options *options)
 {
+    if (options->operand_count > 0 && options->operands[0][0] == '\0') {
+        complain("PATH: got an empty name");
+        return false;
+    }
     if (options->operand_count > 0 && options->sysroot != NULL) {
         complain("%s: got PATH and --sysroot: wanted one of them, a copy of "
                  "/sys and /proc knows no files",

@@ -28,6 +28,21 @@ static bool lacks_nvidia(struct doctor *doctor)
     return true;
 }
 
+/* A GPU that has fallen off the bus is still listed. */
+static void report_lost(struct doctor *doctor)
+{
+    const struct nvml *nvml = nvml_of(doctor);
+    struct finding f = {.subject = NULL, .verdict = VERDICT_FAIL};
+    if (nvml->lost_count == 0) {
+        return;
+    }
+    finding_put(f.why, "%u of %u GPUs do not answer the driver",
+                nvml->lost_count, nvml->lost_count + nvml->gpu_count);
+    finding_put(f.fix, "dmesg | grep Xid; then reset or restart");
+    finding_put(f.evidence, "nvmlDeviceGetHandleByIndex");
+    doctor_report(doctor, &f);
+}
+
 static void check_driver(struct doctor *doctor)
 {
     static const char path[] = "/proc/driver/nvidia/version";
@@ -36,6 +51,9 @@ static void check_driver(struct doctor *doctor)
     char version[64] = "";
     if (lacks_nvidia(doctor)) {
         return;
+    }
+    if (!doctor->is_copy) {
+        report_lost(doctor);
     }
     if (!doctor_read(doctor, path, text, sizeof(text))) {
         doctor_say(doctor, NULL, VERDICT_INFO,
@@ -220,8 +238,8 @@ static void check_gds(struct doctor *doctor)
 static const struct check checks[] = {
     {.name = "gpu-driver",
      .title = "GPU driver",
-     .reads = "/proc/driver/nvidia/version",
-     .warns = "not loaded: INFO",
+     .reads = "/proc/driver/nvidia/version, the GPUs that libnvidia-ml lists",
+     .warns = "not loaded: INFO; a GPU does not answer it: FAIL",
      .run = check_driver},
     {.name = "gpu-cuda",
      .title = "CUDA",

@@ -146,6 +146,8 @@ static void read_gpus(void *library, struct nvml *nvml)
             get_bus_id(library, device, gpu->bus_id)) {
             read_gpu(library, device, gpu);
             nvml->gpu_count++;
+        } else {
+            nvml->lost_count++;
         }
     }
 }

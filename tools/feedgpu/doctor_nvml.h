@@ -42,6 +42,7 @@ struct nvml {
     enum nvml_state state;
     char reason[128];      /* FAILED: what it said */
     uint32_t cuda_version; /* 13010 is 13.1; 0: unknown */
+    uint32_t lost_count;   /* GPUs that the driver lists and cannot reach */
     uint32_t gpu_count;
     uint32_t engine_count;
     struct nvml_gpu gpus[NVML_GPUS_MAX];

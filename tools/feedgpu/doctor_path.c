@@ -115,14 +115,16 @@ static void check_files(struct doctor *doctor)
     char count[COUNT_BYTES];
     format_count(inputs->count, count);
     size_format(inputs->bytes, size);
-    finding_put(f.why, "%s files%s, %s", count,
+    finding_put(f.why, "%s file%s%s, %s", count, inputs->count == 1 ? "" : "s",
                 inputs->is_cut ? " and more" : "", size);
     enum fg_status status = fg_dataset_open(doctor->path, NULL, &dataset, &err);
     if (status == FG_OK) {
         struct fg_dataset_info info;
         fg_dataset_get_info(dataset, &info);
-        finding_put(f.why, "%" PRIu64 " shards, %" PRIu64 " samples, %s, %s",
-                    info.shard_count, info.sample_count, info.codec, size);
+        finding_put(f.why,
+                    "%" PRIu64 " shard%s, %" PRIu64 " samples, codec %s, %s",
+                    info.shard_count, info.shard_count == 1 ? "" : "s",
+                    info.sample_count, info.codec, size);
         fg_dataset_close(dataset);
     } else if (status == FG_ERR_DAMAGED) {
         f.verdict = VERDICT_WARN;
@@ -130,7 +132,9 @@ static void check_files(struct doctor *doctor)
         finding_put(f.fix, "feedgpu verify %.200s", doctor->path);
     } else if (inputs->bytes == 0) {
         f.verdict = VERDICT_WARN;
-        finding_put(f.why, "%s files, all of them empty", count);
+        finding_put(f.why, "%s file%s, but no byte in %s", count,
+                    inputs->count == 1 ? "" : "s",
+                    inputs->count == 1 ? "it" : "them");
     }
     doctor_report(doctor, &f);
 }
@@ -315,6 +319,10 @@ static void check_cached(struct doctor *doctor)
             seen += seen_here;
         }
     }
+    if (doctor->data->inputs.bytes == 0) {
+        doctor_say(doctor, NULL, VERDICT_NA, "there is no data");
+        return;
+    }
     if (seen == 0) {
         doctor_say(doctor, NULL, VERDICT_UNKNOWN,
                    "the kernel tells this user of none of the files");
@@ -365,6 +373,10 @@ static void check_memory(struct doctor *doctor)
     uint64_t memory;
     char data_text[SIZE_TEXT_BYTES];
     char memory_text[SIZE_TEXT_BYTES];
+    if (doctor->data->inputs.bytes == 0) {
+        doctor_say(doctor, NULL, VERDICT_NA, "there is no data");
+        return;
+    }
     if (!find_memory(doctor, &memory)) {
         doctor_say(doctor, NULL, VERDICT_UNKNOWN,
                    "/proc/meminfo does not tell");

@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What lies between PCI devices and memory: the IOMMU, which translates each
+ * What the kernel said of PCIe links when it started, and what lies between
+ * PCI devices and memory: the IOMMU, which translates each
  * access, and access control, which sends accesses between devices up to the
  * root. feedgpu reads into host memory, so both cost it little; GPUDirect they
  * may cost everything. So they are warnings only where that is loaded.
  */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "doctor.h"
 #include "doctor_rules.h"
@@ -193,7 +198,122 @@ static void check_acs(struct doctor *doctor)
     }
 }
 
+#define LOG_RECORDS_MAX 100000 /* a hundred times what is usual */
+
+/* What the log said of one device, while it is read. */
+struct log_reading {
+    struct doctor *doctor;
+    uint32_t found; /* lines about devices of the topology */
+};
+
+/* Report a line that says that a GPU, NVMe or NIC has less than it could. */
+static void take_log_line(struct log_reading *reading, const char *line)
+{
+    struct limited limited;
+    if (!rule_limited(line, &limited)) {
+        return;
+    }
+    struct doctor *doctor = reading->doctor;
+    for (uint32_t i = 0; i < fg_topology_pci_count(doctor->topology); i++) {
+        const struct fg_pci_device *device =
+            fg_topology_pci(doctor->topology, i);
+        if (strcmp(device->bus_id, limited.bus_id) != 0) {
+            continue;
+        }
+        struct finding f = {.subject = device->bus_id};
+        f.verdict = limited.got_gbits * 2 <= limited.able_gbits * 1.01
+                        ? VERDICT_WARN
+                        : VERDICT_INFO;
+        finding_put(f.why,
+                    "when it started, %s let this %s have %.0f of its %.0f "
+                    "Gbit/s",
+                    limited.limit_bus_id, fg_pci_kind_name(device->kind),
+                    limited.got_gbits, limited.able_gbits);
+        finding_put(f.fix, "move the card to a slot with more lanes or speed");
+        finding_put(f.evidence, "kernel log: available PCIe bandwidth, limited "
+                                "by ... (dmesg)");
+        doctor_report(doctor, &f);
+        reading->found++;
+    }
+}
+
+/* Read /dev/kmsg: a record per read. False: not allowed. */
+static bool read_kernel_log(struct log_reading *reading, bool *is_whole)
+{
+    int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0) {
+        return false;
+    }
+    bool is_first = true;
+    bool has_read = false;
+    *is_whole = false;
+    for (uint32_t i = 0; i < LOG_RECORDS_MAX; i++) {
+        char record[8193];
+        ssize_t got = read(fd, record, sizeof(record) - 1);
+        if (got < 0 && (errno == EPIPE || errno == EINTR)) {
+            continue; /* overwritten meanwhile: the next one */
+        }
+        if (got <= 0) {
+            has_read = has_read || (got < 0 && errno == EAGAIN);
+            break;
+        }
+        record[got] = '\0';
+        if (is_first) {
+            /* "PRIORITY,SEQUENCE,...": 0 is the boot's first. */
+            const char *comma = strchr(record, ',');
+            *is_whole = comma != NULL && strncmp(comma, ",0,", 3) == 0;
+        }
+        is_first = false;
+        has_read = true;
+        take_log_line(reading, record);
+    }
+    close(fd);
+    return has_read;
+}
+
+/* A copy may have the text that Debian keeps of the boot. */
+static bool read_copied_log(struct log_reading *reading)
+{
+    char *text = doctor_read_long(reading->doctor, "/var/log/dmesg");
+    char *rest = text;
+    char *line;
+    while (rest != NULL && (line = strsep(&rest, "\n")) != NULL) {
+        take_log_line(reading, line);
+    }
+    free(text);
+    return text != NULL;
+}
+
+static void check_log(struct doctor *doctor)
+{
+    struct log_reading reading = {.doctor = doctor};
+    bool is_whole = true;
+    if (fg_topology_pci_count(doctor->topology) == 0) {
+        doctor_say(doctor, NULL, VERDICT_NA, "neither GPU, NVMe nor NIC here");
+        return;
+    }
+    bool has_read = doctor->is_copy ? read_copied_log(&reading)
+                                    : read_kernel_log(&reading, &is_whole);
+    if (!has_read) {
+        doctor_say(doctor, NULL, VERDICT_UNKNOWN,
+                   doctor->is_copy ? "the copy has no var/log/dmesg"
+                                   : "the kernel's log may not be read here: "
+                                     "try as root, or dmesg");
+    } else if (reading.found == 0 && !is_whole) {
+        doctor_say(doctor, NULL, VERDICT_UNKNOWN,
+                   "the log no longer reaches back to the boot");
+    } else if (reading.found == 0) {
+        doctor_say(doctor, NULL, VERDICT_PASS,
+                   "no word of a link that limits another");
+    }
+}
+
 static const struct check checks[] = {
+    {.name = "pcie-log",
+     .title = "PCIe in the log",
+     .reads = "the kernel's log: \"available PCIe bandwidth, limited by\"",
+     .warns = "half or less for a GPU, NVMe or NIC: WARN; less: INFO",
+     .run = check_log},
     {.name = "iommu",
      .title = "IOMMU",
      .passed = "are not translated",

@@ -170,7 +170,8 @@ bool probe_cached(const char *file, uint64_t *cached_bytes,
     }
     uint64_t seen = (uint64_t)of.st_size;
     bool is_told = count_by_cachestat(fd, seen, page_bytes, &cached);
-    if (!is_told && may_ask(fd, file)) {
+    /* Of a file in layers cachestat sees the upper one, which has no pages. */
+    if ((!is_told || cached == 0) && may_ask(fd, file)) {
         seen = seen < MAPPED_MAX ? seen : MAPPED_MAX;
         is_told = count_by_mincore(fd, seen, page_bytes, &cached);
     }

@@ -8,6 +8,7 @@
 #include "doctor.h"
 #include "doctor_cgroup.h"
 #include "doctor_rules.h"
+#include "size.h"
 
 /* Say who forbids: the cpuset of its control group, or its affinity. */
 static void fix_placement(const struct doctor *doctor,
@@ -110,6 +111,7 @@ static void check_files(struct doctor *doctor)
 static void check_memlock(struct doctor *doctor)
 {
     char text[128];
+    char size[SIZE_TEXT_BYTES];
     uint64_t bytes;
     /* CAP_IPC_LOCK, bit 14: the limit does not bind. */
     if (doctor_read_field(doctor, "/proc/self/status", "CapEff", text,
@@ -123,17 +125,18 @@ static void check_memlock(struct doctor *doctor)
                    "/proc/self/limits does not tell");
         return;
     }
+    size_format(bytes, size);
     if (bytes >= LOCKED_BYTES) {
-        doctor_say(doctor, NULL, VERDICT_PASS,
-                   bytes == UINT64_MAX ? "no limit" : "%" PRIu64 " bytes",
-                   bytes);
+        doctor_say(doctor, NULL, VERDICT_PASS, "%s",
+                   bytes == UINT64_MAX ? "no limit" : size);
         return;
     }
     struct finding f = {.subject = NULL, .verdict = VERDICT_WARN};
-    finding_put(f.why,
-                "%" PRIu64 " bytes may be locked: registered buffers of "
-                "io_uring may be refused without CAP_IPC_LOCK",
-                bytes);
+    finding_put(
+        f.why,
+        "%s may be locked: registered buffers of io_uring may be refused "
+        "without CAP_IPC_LOCK",
+        size);
     finding_put(f.fix, "ulimit -l unlimited (docker: --ulimit memlock=-1)");
     finding_put(f.evidence, "Max locked memory %" PRIu64 " (/proc/self/limits)",
                 bytes);

@@ -50,10 +50,27 @@ static void keep_finding(struct doctor *doctor, const struct finding *finding)
     snprintf(record->subject, sizeof(record->subject), "%s", finding->subject);
 }
 
+/* What files say may hold anything: no newline, no escape gets through. */
+static void clean(char *text)
+{
+    for (; *text != '\0'; text++) {
+        if ((unsigned char)*text < 0x20 || *text == 0x7f) {
+            *text = *text == '\t' || *text == '\n' ? ' ' : '?';
+        }
+    }
+}
+
 void doctor_report(struct doctor *doctor, const struct finding *finding)
 {
     struct finding known = *finding;
-    known.subject = finding->subject != NULL ? finding->subject : "";
+    char subject[64];
+    snprintf(subject, sizeof(subject), "%s",
+             finding->subject != NULL ? finding->subject : "");
+    clean(subject);
+    clean(known.why);
+    clean(known.fix);
+    clean(known.evidence);
+    known.subject = subject;
     doctor->counts[known.verdict]++;
     if (doctor->options->json) {
         emit_finding(doctor, &known);
