@@ -313,7 +313,8 @@ def container(machine):
         "256                  files     ",
         "Max locked memory         65536                "
         "65536                bytes     "]))
-    machine.put("proc/pressure/cpu", "some avg10=35.10 avg60=9 avg300=4 total=1")
+    machine.put("proc/pressure/cpu",
+                "some avg10=35.10 avg60=9 avg300=4 total=1")
     machine.put("proc/pressure/io", "full avg10=41.00 avg60=9 avg300=4 total=1")
     machine.put("proc/pressure/memory",
                 "full avg10=6.00 avg60=9 avg300=4 total=1")

@@ -128,12 +128,12 @@ static void check_maps(struct doctor *doctor)
 
 static const struct check checks[] = {
     {.name = "hugepages",
-     .title = "Huge pages, reserved",
+     .title = "Reserved huge pages",
      .reads = "nr_hugepages and free_hugepages of each node",
      .warns = "always INFO: they are needed only if asked for",
      .run = check_huge},
     {.name = "thp",
-     .title = "Huge pages, THP",
+     .title = "Transparent pages",
      .reads = "transparent_hugepage/enabled and defrag",
      .warns = "never, or defrag always: INFO",
      .run = check_thp},

@@ -139,37 +139,23 @@ static void check_files(struct doctor *doctor)
     doctor_report(doctor, &f);
 }
 
-static void judge_fs(enum fs kind, struct finding *f)
-{
-    switch (kind) {
-    case FS_DISK:
-        f->verdict = VERDICT_PASS;
-        break;
-    case FS_MEMORY:
-        f->verdict = VERDICT_INFO;
-        strcat(f->why, ": in memory, which tells nothing about disks");
-        break;
-    case FS_LAYERS:
-        f->verdict = VERDICT_WARN;
-        strcat(f->why, ": a container's layers, slower than a volume");
-        finding_put(f->fix, "mount the data into the container: docker run "
-                            "-v DIR:DIR");
-        break;
-    case FS_PROGRAM:
-        f->verdict = VERDICT_WARN;
-        strcat(f->why, ": each read goes through another program");
-        finding_put(f->fix, "copy the dataset to a local NVMe");
-        break;
-    case FS_NETWORK:
-        f->verdict = VERDICT_INFO;
-        strcat(f->why, ": over the network, whose card counts, not a disk");
-        break;
-    default:
-        f->verdict = VERDICT_UNKNOWN;
-        strcat(f->why, ": not a file system known here");
-        break;
-    }
-}
+/* What a kind of file system means for reading, and what to do about it. */
+static const struct {
+    enum verdict verdict;
+    const char *meaning;
+    const char *fix;
+} fs_meanings[] = {
+    [FS_DISK] = {VERDICT_PASS, "", ""},
+    [FS_MEMORY] = {VERDICT_INFO, ": in memory, which tells nothing about disks",
+                   ""},
+    [FS_LAYERS] = {VERDICT_WARN, ": a container's layers, slower than a volume",
+                   "mount the data into the container: docker run -v DIR:DIR"},
+    [FS_PROGRAM] = {VERDICT_WARN, ": each read goes through another program",
+                    "copy the dataset to a local NVMe"},
+    [FS_NETWORK] = {VERDICT_INFO,
+                    ": over the network, whose card counts, not a disk", ""},
+    [FS_OTHER] = {VERDICT_UNKNOWN, ": not a file system known here", ""},
+};
 
 static void check_fs(struct doctor *doctor)
 {
@@ -180,8 +166,11 @@ static void check_fs(struct doctor *doctor)
                    "/proc/self/mountinfo does not tell");
         return;
     }
-    finding_put(f.why, "%.31s at %.120s", path->mount.type, path->mount.point);
-    judge_fs(rule_fs(path->mount.type), &f);
+    enum fs kind = rule_fs(path->mount.type);
+    f.verdict = fs_meanings[kind].verdict;
+    finding_put(f.why, "%.31s at %.120s%s", path->mount.type, path->mount.point,
+                fs_meanings[kind].meaning);
+    finding_put(f.fix, "%s", fs_meanings[kind].fix);
     finding_put(f.evidence, "%.60s on %.60s, %.60s (/proc/self/mountinfo)",
                 path->mount.source, path->mount.point, path->mount.options);
     doctor_report(doctor, &f);
@@ -341,8 +330,7 @@ static void check_cached(struct doctor *doctor)
         finding_put(f.fix, "measure with --direct on; to empty the cache: echo "
                            "1 > /proc/sys/vm/drop_caches");
     }
-    finding_put(f.evidence, "cachestat or mincore, of %s in %zu files", size,
-                count);
+    finding_put(f.evidence, "cachestat or mincore, %s looked at", size);
     doctor_report(doctor, &f);
 }
 
