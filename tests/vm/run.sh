@@ -65,6 +65,12 @@ disks)
     # A disk that is gone with reads under way is given up after this long.
     options+=(--pci 1 -a nvme_core.io_timeout=5)
     ;;
+doctor)
+    disk 1 data
+    disk 0 data
+    # It is of the class of a graphics card, and has no driver.
+    options+=(--pci 1 --pci-model "ati-vga,romfile=")
+    ;;
 *)
     echo "run.sh: $group: no such group" >&2
     exit 2
