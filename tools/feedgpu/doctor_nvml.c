@@ -16,6 +16,7 @@
 /* From the libraries' documentation; their values are frozen. */
 #define NVML_MEMORY_ERROR_UNCORRECTED 1
 #define NVML_VOLATILE_ECC 0
+#define NVML_GPU_IS_LOST 15
 #define CU_ASYNC_ENGINE_COUNT 40
 #define PROCESSES_MAX 64u
 #define PAUSE_NS 100000000
@@ -142,13 +143,13 @@ static void read_gpus(void *library, struct nvml *nvml)
     for (unsigned i = 0; i < count && nvml->gpu_count < NVML_GPUS_MAX; i++) {
         void *device = NULL;
         struct nvml_gpu *gpu = &nvml->gpus[nvml->gpu_count];
-        if (get_device(i, &device) == 0 &&
-            get_bus_id(library, device, gpu->bus_id)) {
+        int result = get_device(i, &device);
+        if (result == 0 && get_bus_id(library, device, gpu->bus_id)) {
             read_gpu(library, device, gpu);
             nvml->gpu_count++;
-        } else {
-            nvml->lost_count++;
         }
+        /* Those that a container may not use are listed too. */
+        nvml->lost_count += result == NVML_GPU_IS_LOST;
     }
 }
 

@@ -1,21 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A stand-in for libnvidia-ml.so.1, for `feedgpu doctor`: four GPUs that are
+ * A stand-in for libnvidia-ml.so.1, for `feedgpu doctor`: five GPUs that are
  * not there. The first is well; the second has every fault; the third is old
- * and tells little; the fourth is lost. FAKE_NVML=broken: it does not start.
+ * and tells little; the fourth is lost; the fifth is another container's.
+ * FAKE_NVML=broken: it does not start.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "fake.h"
 
-enum { WELL, SICK, OLD, LOST, GPU_COUNT };
+enum { WELL, SICK, OLD, LOST, FORBIDDEN, GPU_COUNT };
 
 #define NOT_SUPPORTED 3
+#define NO_PERMISSION 4
 #define GPU_IS_LOST 15
 #define NO_DRIVER 9
 
-static int numbers[GPU_COUNT] = {WELL, SICK, OLD, LOST};
+static int numbers[GPU_COUNT] = {WELL, SICK, OLD, LOST, FORBIDDEN};
 
 static int number_of(const void *device)
 {
@@ -63,8 +65,8 @@ FAKE int nvmlDeviceGetCount_v2(unsigned *count)
 
 FAKE int nvmlDeviceGetHandleByIndex_v2(unsigned index, void **device)
 {
-    if (index == LOST) {
-        return GPU_IS_LOST;
+    if (index >= LOST) {
+        return index == LOST ? GPU_IS_LOST : NO_PERMISSION;
     }
     *device = &numbers[index];
     return 0;
