@@ -181,7 +181,7 @@ extern const struct check_group process_checks; /* doctor_process.c */
 extern const struct check_group cgroup_checks;  /* doctor_cgroup.c */
 extern const struct check_group kernel_checks;  /* doctor_kernel.c */
 extern const struct check_group disk_checks;    /* doctor_disk.c */
-extern const struct check_group path_checks;    /* doctor_path.c: with PATH */
+extern const struct check_group path_checks;    /* doctor_data.c: with PATH */
 
 /* --measure: rates as tables on stdout, or JSON lines. doctor_measure.c */
 void doctor_measure(struct doctor *doctor);

@@ -10,13 +10,44 @@
 #include "doctor_path.h"
 #include "doctor_rules.h"
 
+/* The index-th disk below PATH, counted over its file systems; or NULL. */
+static const struct fg_block_leaf *disk_of_path(const struct path *path,
+                                                uint32_t index)
+{
+    for (uint32_t i = 0; i < path->place_count; i++) {
+        const struct fg_block *block = &path->places[i].block;
+        if (index < block->leaf_count) {
+            return &block->leaves[index];
+        }
+        index -= block->leaf_count;
+    }
+    return NULL;
+}
+
+/* Two file systems may lie on one disk. */
+static bool was_earlier(const struct path *path, uint32_t index)
+{
+    const char *name = disk_of_path(path, index)->name;
+    for (uint32_t i = 0; i < index; i++) {
+        if (strcmp(disk_of_path(path, i)->name, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* The next disk from *index on, or NULL. Moves *index. */
 static const struct fg_block_leaf *next_disk(const struct doctor *doctor,
                                              uint32_t *index)
 {
     if (doctor->data != NULL) {
-        const struct fg_block *block = &doctor->data->block;
-        return *index < block->leaf_count ? &block->leaves[(*index)++] : NULL;
+        const struct fg_block_leaf *disk;
+        while ((disk = disk_of_path(doctor->data, *index)) != NULL &&
+               was_earlier(doctor->data, *index)) {
+            (*index)++;
+        }
+        (*index)++;
+        return disk;
     }
     while (*index < fg_topology_block_count(doctor->topology)) {
         const struct fg_block *block =
@@ -306,21 +337,17 @@ static void report_array(struct doctor *doctor, const struct fg_block *block)
 
 static void check_arrays(struct doctor *doctor)
 {
+    const struct path *data = doctor->data;
+    uint32_t count = data != NULL ? data->place_count
+                                  : fg_topology_block_count(doctor->topology);
     uint32_t seen = 0;
-    if (doctor->data != NULL) {
-        if (doctor->data->block.leaf_count > 1) {
-            report_array(doctor, &doctor->data->block);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct fg_block *block =
+            data != NULL ? &data->places[i].block
+                         : fg_topology_block(doctor->topology, i);
+        if (block->leaf_count > 1) {
+            report_array(doctor, block);
             seen++;
-        }
-    } else {
-        for (uint32_t i = 0; i < fg_topology_block_count(doctor->topology);
-             i++) {
-            const struct fg_block *block =
-                fg_topology_block(doctor->topology, i);
-            if (block->leaf_count > 1) {
-                report_array(doctor, block);
-                seen++;
-            }
         }
     }
     if (seen == 0) {

@@ -7,12 +7,21 @@
 #include "doctor_rules.h"
 #include "inputs.h"
 
-struct path {
-    struct inputs inputs;  /* its files, at least one */
+#define PLACES_MAX 16u
+
+/* A file system on which some of the files are. */
+struct place {
+    uint64_t device;       /* number that stat gives */
     bool has_mount;        /* mount is filled in */
-    struct mount mount;    /* of the first file */
-    struct fg_block block; /* below the first file; leaf_count 0: none */
+    struct mount mount;    /* of its first file */
+    struct fg_block block; /* below it; leaf_count 0: none */
     char no_block[256];    /* why there is none */
+};
+
+struct path {
+    struct inputs inputs; /* its files, at least one */
+    uint32_t place_count; /* at least one */
+    struct place places[PLACES_MAX];
 };
 
 /*
@@ -23,6 +32,15 @@ struct path *path_open(const struct doctor *doctor);
 
 /* Release it. NULL is allowed. */
 void path_close(struct path *path);
+
+#define LOOKED_AT_MAX 256u /* files that are looked at one by one */
+
+/* How many files to look at: all, but no more than max. */
+size_t path_pick_count(const struct path *path, size_t max);
+
+/* The i-th of `count` files that are spread over all. */
+const struct input_file *path_pick(const struct path *path, size_t i,
+                                   size_t count);
 
 /* How the trial of a direct read ended. */
 enum direct {

@@ -38,7 +38,7 @@ doctor /disk0/data.bin
 expect GPU -- told gpu-present INFO 'no driver'
 expect home -- told device-node PASS 'gpu on node 1'
 expect near -- told path-node PASS 'on node 1'
-expect file system -- told path-file-system PASS 'ext4 at /disk0'
+expect file system -- told path-file-system PASS '"/disk0".*"ext4"'
 expect disk -- told path-disks PASS "\"$disk0\""
 expect direct -- told path-direct PASS 'multiples of 512'
 expect kind -- told disk-kind PASS "$disk0"
@@ -58,6 +58,15 @@ begin disk_on_the_other_node_warns
 doctor /disk1/data.bin
 expect status -- [ "$status" -eq 1 ]
 expect far -- told path-node WARN "$disk1 is on node 0, the GPU on node 1"
+end
+
+begin files_on_two_disks_are_both_looked_at
+printf '/disk0/data.bin\n/disk1/data.bin\n' >/tmp/list
+doctor @/tmp/list
+expect both -- told path-disks PASS "\"$disk1\""
+expect both queues -- told disk-kind PASS "$disk1"
+expect near -- told path-node PASS "$disk0"
+expect far -- told path-node WARN "$disk1"
 end
 
 begin tmpfs_is_no_disk
