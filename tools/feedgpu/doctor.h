@@ -72,12 +72,12 @@ struct doctor {
  * tested against them.
  */
 struct check {
-    const char *name;   /* "gpu-link-width": stable, for programs */
-    const char *title;  /* "GPU link width": at most 20 letters */
+    const char *name;  /* "gpu-link-width": stable, for programs */
+    const char *title; /* "GPU link width": at most 20 letters */
+    void (*run)(struct doctor *doctor);
     const char *passed; /* "8 of 8 ...": where their sentences differ */
     const char *reads;  /* what it looks at */
     const char *warns;  /* when it is no pass */
-    void (*run)(struct doctor *doctor);
 };
 
 /* A table of checks under a heading. */

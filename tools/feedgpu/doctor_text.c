@@ -295,38 +295,42 @@ static void put_counts(const struct doctor *doctor)
     }
 }
 
-enum group_kind {
-    GROUP_EMPTY, /* no findings: it was not run */
-    GROUP_NA,    /* nothing but N/A */
-    GROUP_SHOWN,
-};
-
-static enum group_kind kind_of(const struct doctor *doctor,
-                               const struct check_group *group)
+/* True if an earlier record is of the same group. */
+static bool is_group_told(const struct doctor *doctor, uint32_t index)
 {
-    enum group_kind kind = GROUP_EMPTY;
-    for (uint32_t i = 0; i < doctor->record_count; i++) {
-        if (doctor->records[i].group == group) {
-            if (doctor->records[i].finding.verdict != VERDICT_NA ||
-                doctor->options->verbose) {
-                return GROUP_SHOWN;
-            }
-            kind = GROUP_NA;
+    for (uint32_t i = 0; i < index; i++) {
+        if (doctor->records[i].group == doctor->records[index].group) {
+            return true;
         }
     }
-    return kind;
+    return false;
 }
 
-/* Groups of which nothing applies are only named. */
+static bool has_more_than_na(const struct doctor *doctor,
+                             const struct check_group *group)
+{
+    for (uint32_t i = 0; i < doctor->record_count; i++) {
+        if (doctor->records[i].group == group &&
+            doctor->records[i].finding.verdict != VERDICT_NA) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Groups in the order in which they ran; of some nothing applies. */
 static void put_groups(const struct doctor *doctor)
 {
     char others[LIST_BYTES] = "";
-    for (size_t i = 0; doctor_groups[i] != NULL; i++) {
-        enum group_kind kind = kind_of(doctor, doctor_groups[i]);
-        if (kind == GROUP_SHOWN) {
-            put_group(doctor, doctor_groups[i]);
-        } else if (kind == GROUP_NA) {
-            add_to_list(others, doctor_groups[i]->title);
+    for (uint32_t i = 0; i < doctor->record_count; i++) {
+        const struct check_group *group = doctor->records[i].group;
+        if (is_group_told(doctor, i)) {
+            continue;
+        }
+        if (doctor->options->verbose || has_more_than_na(doctor, group)) {
+            put_group(doctor, group);
+        } else {
+            add_to_list(others, group->title);
         }
     }
     if (others[0] != '\0') {
