@@ -179,6 +179,7 @@ static void chosen_is_what_is_in_brackets(void **state)
     char choice[8] = "old";
     (void)state;
     assert_false(rule_chosen("none", choice, sizeof(choice)));
+    assert_false(rule_chosen("a [] b", choice, sizeof(choice)));
     assert_false(rule_chosen("[none", choice, sizeof(choice)));
     assert_false(rule_chosen("[12345678]", choice, sizeof(choice)));
     assert_string_equal(choice, "old");

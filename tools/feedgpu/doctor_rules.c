@@ -226,11 +226,12 @@ bool rule_chosen(const char *text, char *choice, size_t choice_bytes)
 {
     const char *open = strchr(text, '[');
     const char *close = open != NULL ? strchr(open, ']') : NULL;
-    if (close == NULL || (size_t)(close - open) > choice_bytes) {
+    if (close == NULL || close == open + 1 ||
+        (size_t)(close - open) > choice_bytes) {
         return false;
     }
     snprintf(choice, choice_bytes, "%.*s", (int)(close - open - 1), open + 1);
-    return choice[0] != '\0';
+    return true;
 }
 
 bool rule_parent(char *path)
