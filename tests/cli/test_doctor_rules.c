@@ -402,6 +402,16 @@ static void governor_powersave_depends_on_the_driver(void **state)
     assert_false(rule_governor_is_slow("schedutil", "acpi-cpufreq"));
 }
 
+static void virtual_makers_are_known(void **state)
+{
+    (void)state;
+    assert_true(rule_is_virtual("QEMU"));
+    assert_true(rule_is_virtual("KVM Virtual Machine"));
+    assert_true(rule_is_virtual("VMware, Inc."));
+    assert_false(rule_is_virtual("Supermicro"));
+    assert_false(rule_is_virtual(""));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -429,6 +439,7 @@ int main(void)
         cmocka_unit_test(requests_are_small_below_both_limits),
         cmocka_unit_test(cover_is_little_from_five_times_on),
         cmocka_unit_test(governor_powersave_depends_on_the_driver),
+        cmocka_unit_test(virtual_makers_are_known),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

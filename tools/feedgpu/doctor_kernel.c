@@ -38,7 +38,9 @@ static void check_virtual(struct doctor *doctor)
                       sizeof(vendor));
     (void)doctor_read(doctor, "/sys/class/dmi/id/product_name", product,
                       sizeof(product));
-    is_virtual = is_virtual || doctor_has(doctor, "/sys/hypervisor/type");
+    /* Not every architecture has the flag. */
+    is_virtual = is_virtual || doctor_has(doctor, "/sys/hypervisor/type") ||
+                 rule_is_virtual(vendor) || rule_is_virtual(product);
     if (!is_known && !is_virtual) {
         doctor_say(doctor, NULL, VERDICT_UNKNOWN,
                    "/proc/cpuinfo cannot be read");
@@ -58,8 +60,8 @@ static void check_virtual(struct doctor *doctor)
             finding_put(f.why, "not a virtual machine");
         }
     }
-    finding_put(f.evidence, "%s (/proc/cpuinfo)",
-                is_virtual ? "hypervisor" : "no hypervisor");
+    finding_put(f.evidence, "/proc/cpuinfo, dmi: %s%s%s", vendor, space,
+                product);
     doctor_report(doctor, &f);
 }
 

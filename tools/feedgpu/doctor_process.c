@@ -7,6 +7,7 @@
 
 #include "doctor.h"
 #include "doctor_cgroup.h"
+#include "doctor_path.h"
 #include "doctor_rules.h"
 #include "size.h"
 
@@ -73,7 +74,8 @@ static void check_placement(struct doctor *doctor)
 }
 
 #define LOCKED_BYTES (UINT64_C(64) << 20) /* room to register buffers */
-#define FILES_MIN 1024u                   /* feedgpu keeps half of it open */
+#define FILES_FIX "ulimit -n 65536 (docker: --ulimit nofile=65536)"
+#define FILES_MIN 1024u /* feedgpu keeps half of it open */
 
 static bool read_limit(const struct doctor *doctor, const char *name,
                        uint64_t *limit)
@@ -101,7 +103,14 @@ static void check_files(struct doctor *doctor)
                     "%" PRIu64 " files: shards are opened and closed over and "
                     "over; DataLoader workers fail",
                     limit);
-        finding_put(f.fix, "ulimit -n 65536 (docker: --ulimit nofile=65536)");
+        finding_put(f.fix, FILES_FIX);
+    } else if (doctor->data != NULL && doctor->data->inputs.count > limit / 2) {
+        f.verdict = VERDICT_INFO;
+        finding_put(f.why,
+                    "%" PRIu64 " files, of which feedgpu takes half, for the "
+                    "%zu in PATH: they are opened and closed in turn",
+                    limit, doctor->data->inputs.count);
+        finding_put(f.fix, FILES_FIX);
     }
     finding_put(f.evidence, "Max open files %" PRIu64 " (/proc/self/limits)",
                 limit);
@@ -197,7 +206,7 @@ static const struct check checks[] = {
     {.name = "open-files",
      .title = "Open files",
      .reads = "Max open files in /proc/self/limits",
-     .warns = "less than 1024: WARN",
+     .warns = "less than 1024: WARN; less than twice the files in PATH: INFO",
      .run = check_files},
     {.name = "seccomp",
      .title = "Seccomp",

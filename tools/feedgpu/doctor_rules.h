@@ -157,4 +157,7 @@ enum cover rule_cover(uint64_t data_bytes, uint64_t memory_bytes);
  */
 bool rule_governor_is_slow(const char *governor, const char *driver);
 
+/* True if the firmware's vendor or product names a hypervisor. */
+bool rule_is_virtual(const char *maker);
+
 #endif /* TOOL_DOCTOR_RULES_H */

@@ -142,3 +142,17 @@ bool rule_governor_is_slow(const char *governor, const char *driver)
            strcmp(driver, "intel_pstate") != 0 &&
            strncmp(driver, "amd-pstate-epp", 14) != 0;
 }
+
+bool rule_is_virtual(const char *maker)
+{
+    static const char *const words[] = {
+        "QEMU", "KVM",   "VMware",    "VirtualBox",      "innotek",
+        "Xen",  "Bochs", "Parallels", "Virtual Machine",
+    };
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        if (strstr(maker, words[i]) != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
