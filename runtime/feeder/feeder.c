@@ -9,6 +9,7 @@
 
 #include <string.h>
 
+#include "runtime/base/clock.h"
 #include "runtime/base/config.h"
 #include "runtime/base/error.h"
 #include "runtime/base/math.h"
@@ -148,6 +149,8 @@ static enum fg_status start_threads(struct fg_feeder *feeder,
     enum fg_status status = fgi_ahead_start(feeder, err);
 
     if (status == FG_OK) {
+        /* A program that starts now must not take us for closed. */
+        atomic_store(&feeder->share.view.board->heartbeat_ns, fgi_now_ns());
         status = fgi_thread_start(&feeder->event_thread, "fg-event",
                                   feeder->config.numa_node, fgi_listen_main,
                                   feeder, err);

@@ -90,6 +90,16 @@ enum fg_status fgi_pool_init(struct fgi_pool *pool, uint32_t threads, int node,
     return status;
 }
 
+bool fgi_pool_is_full(struct fgi_pool *pool)
+{
+    bool is_full;
+
+    pthread_mutex_lock(&pool->mutex);
+    is_full = pool->urgent.count + pool->queued.count >= FGI_POOL_JOBS_MAX;
+    pthread_mutex_unlock(&pool->mutex);
+    return is_full;
+}
+
 void fgi_pool_push(struct fgi_pool *pool, struct fgi_job *job, bool is_urgent)
 {
     pthread_mutex_lock(&pool->mutex);

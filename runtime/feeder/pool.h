@@ -49,6 +49,12 @@ enum fg_status fgi_pool_init(struct fgi_pool *pool, uint32_t threads, int node,
                              void (*wake)(void *context), void *context,
                              struct fg_error *err);
 
+/* So many jobs wait at most. */
+#define FGI_POOL_JOBS_MAX 1024u
+
+/* Whether so many wait already: nobody should ask for more. */
+bool fgi_pool_is_full(struct fgi_pool *pool);
+
 /* Queue a job; consumed. `is_urgent`: before all that are not. Threads: any. */
 void fgi_pool_push(struct fgi_pool *pool, struct fgi_job *job, bool is_urgent);
 

@@ -57,7 +57,8 @@ static void finish_look(struct fgi_job *job, void *context, uint64_t now_ns);
 
 static struct look_job *make_look(struct fg_feeder *feeder, const char *path)
 {
-    struct look_job *look = fgi_alloc(1, sizeof(*look));
+    struct look_job *look =
+        fgi_pool_is_full(&feeder->pool) ? NULL : fgi_alloc(1, sizeof(*look));
 
     if (look != NULL) {
         look->job = (struct fgi_job){

@@ -79,6 +79,7 @@ struct process_options {
 struct options {
     bool help;                      /* show the command's help, do nothing */
     bool json;                      /* results as JSON lines on stdout */
+    bool checks;                    /* doctor: list them, do nothing */
     bool ids;                       /* cat: a line per sample, no bytes */
     bool verbose;                   /* the library's log lines on stderr */
     bool numa_strict;               /* memory on the home node or nowhere */
