@@ -185,12 +185,14 @@ struct fg_feeder_group {
 };
 
 /*
- * Threads, and folders, most blocked first: fills up to `room` and gives how
+ * Threads of programs, most blocked first: fills up to `room` and gives how
  * many there are in all. Threads: any.
  */
 FG_EXPORT uint32_t fg_feeder_get_actors(struct fg_feeder *feeder,
                                         struct fg_feeder_actor *actors,
                                         uint32_t room);
+
+/* The same for folders. Threads: any. */
 FG_EXPORT uint32_t fg_feeder_get_groups(struct fg_feeder *feeder,
                                         struct fg_feeder_group *groups,
                                         uint32_t room);

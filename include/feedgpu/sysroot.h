@@ -56,6 +56,20 @@ FG_EXPORT enum fg_status fg_sysroot_read(const struct fg_sysroot *root,
                                          struct fg_error *err);
 
 /*
+ * Read the first bytes of a file, which may be binary and longer:
+ * "/sys/bus/pci/devices/0000:05:00.0/config". `bytes` has room_bytes;
+ * *got_bytes tells how many came, fewer only where the file ends.
+ * Threads: any. Blocks: as the file does (sysfs: briefly).
+ * Errors: NOT_FOUND, PERMISSION, UNSUPPORTED (no regular file), DAMAGED (a
+ * loop of links), ARGUMENT (no room), MEMORY, SYSTEM.
+ */
+FG_EXPORT enum fg_status fg_sysroot_read_bytes(const struct fg_sysroot *root,
+                                               const char *path, void *bytes,
+                                               size_t room_bytes,
+                                               size_t *got_bytes,
+                                               struct fg_error *err);
+
+/*
  * Follow all links of a path: "/sys/bus/pci/devices/0000:05:00.0" gives
  * "/sys/devices/pci0000:00/0000:00:01.0/0000:05:00.0". `resolved` has
  * FG_SYSROOT_PATH_BYTES. Errors: as fg_sysroot_read.

@@ -38,9 +38,10 @@ static uint64_t run_turn(struct fg_feeder *feeder, size_t done_count)
         fgi_block_finish(feeder, feeder->done[i]->owner);
     }
     is_level = fgi_events_run(feeder, now_ns);
-    fgi_watch_answers(feeder, now_ns);
+    fgi_pool_finish(&feeder->pool, now_ns);
     fgi_plan_run(feeder, now_ns);
     fgi_watch_idle(feeder, now_ns);
+    fgi_touch_want(&feeder->touch, feeder->arena.keep_top);
     pthread_mutex_unlock(&feeder->mutex);
     return now_ns + (is_level ? TURN_NS : LATE_NS);
 }

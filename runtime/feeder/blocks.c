@@ -50,8 +50,8 @@ static bool may_evict(struct fg_feeder *feeder,
 {
     return block->state == FGI_BLOCK_READY &&
            block->place.turn != FGI_PLACE_KEPT &&
-           !fgi_plan_wants(feeder, &feeder->files.records[block->file_index],
-                           block, now_ns);
+           !fgi_plan_wants(&feeder->files.records[block->file_index], block,
+                           now_ns);
 }
 
 /* A place in the ring; its oldest go for it as long as nobody wants them. */
@@ -134,6 +134,7 @@ enum fgi_take fgi_block_fetch(struct fg_feeder *feeder,
     block->length_bytes = length;
     block->file_index = (uint32_t)(record - feeder->files.records);
     block->is_used = false;
+    block->is_wanted = true;
     record->blocks++;
     fgi_slots_begin(&feeder->slots, block);
     submit(feeder, record, block, (uint64_t)number * FGI_FEED_BLOCK_BYTES);

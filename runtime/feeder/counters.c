@@ -119,8 +119,13 @@ void fg_feeder_get_stats(struct fg_feeder *feeder,
     add_counts(feeder, &filled);
     pthread_mutex_lock(&feeder->mutex);
     add_mapped(feeder, &filled);
+    snprintf(filled.order, sizeof(filled.order), "%s%s%s",
+             feeder->walk.was_folder ? "directory" : "",
+             feeder->walk.was_folder && feeder->walk.was_chain ? ", " : "",
+             feeder->walk.was_chain ? "earlier epoch" : "");
     filled.kept_bytes = feeder->arena.kept_bytes;
     pthread_mutex_unlock(&feeder->mutex);
+    fgi_touch_report(&feeder->touch, &filled.placement);
     memcpy(stats, &filled, bytes);
 }
 

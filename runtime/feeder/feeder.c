@@ -9,6 +9,7 @@
 
 #include <string.h>
 
+#include "runtime/base/clock.h"
 #include "runtime/base/config.h"
 #include "runtime/base/error.h"
 #include "runtime/base/math.h"
@@ -120,10 +121,6 @@ static enum fg_status make_memory(struct fg_feeder *feeder,
         status = fgi_rules_write(board->rules, feeder->config.data,
                                  feeder->config.data_count, err);
     }
-    if (status == FG_OK && feeder->config.numa_node >= 0) {
-        (void)fgi_numa_prefer(feeder->share.arena, feeder->share.arena_bytes,
-                              feeder->config.numa_node);
-    }
     return status;
 }
 
@@ -142,7 +139,10 @@ static enum fg_status make_tables(struct fg_feeder *feeder,
     if (status == FG_OK) {
         status = fgi_spans_init(&feeder->spans, err);
     }
-    return status == FG_OK ? fgi_folders_init(&feeder->folders, err) : status;
+    if (status == FG_OK) {
+        status = fgi_folders_init(&feeder->folders, err);
+    }
+    return status == FG_OK ? fgi_walk_init(&feeder->walk, err) : status;
 }
 
 /* The pool's jobs wake fg-feed, so its engine is first. */
@@ -152,9 +152,21 @@ static enum fg_status start_threads(struct fg_feeder *feeder,
     enum fg_status status = fgi_ahead_start(feeder, err);
 
     if (status == FG_OK) {
+        /* A program that starts now must not take us for closed. */
+        atomic_store(&feeder->share.view.board->heartbeat_ns, fgi_now_ns());
         status = fgi_thread_start(&feeder->event_thread, "fg-event",
                                   feeder->config.numa_node, fgi_listen_main,
                                   feeder, err);
+    }
+    if (status != FG_OK || (feeder->config.flags & FG_FEEDER_OBSERVE) != 0) {
+        return status;
+    }
+    status = fgi_touch_start(
+        &feeder->touch, feeder->share.arena, feeder->arena.keep_bytes,
+        feeder->share.arena_bytes, feeder->config.numa_node, err);
+    if (status == FG_OK) {
+        status = fgi_warm_start(&feeder->warm, feeder->config.numa_node,
+                                &feeder->counts.warmed_bytes, err);
     }
     return status;
 }
@@ -222,11 +234,14 @@ void fg_feeder_close(struct fg_feeder *feeder)
     }
     fgi_ahead_stop(feeder);
     fgi_listen_stop(feeder);
+    fgi_warm_stop(&feeder->warm);
+    fgi_touch_stop(&feeder->touch);
     fgi_pool_fini(&feeder->pool);
     fgi_ahead_join(feeder);
     fgi_looker_fini(&feeder->looker);
     fgi_records_fini(&feeder->files);
     fgi_spans_fini(&feeder->spans);
+    fgi_walk_fini(&feeder->walk);
     fgi_folders_fini(&feeder->folders);
     fgi_slots_fini(&feeder->slots);
     fgi_arena_fini(&feeder->arena);

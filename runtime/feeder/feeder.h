@@ -35,10 +35,14 @@
 #include "runtime/feeder/files.h"
 #include "runtime/feeder/folders.h"
 #include "runtime/feeder/look.h"
+#include "runtime/feeder/memory.h"
 #include "runtime/feeder/pool.h"
 #include "runtime/feeder/share.h"
 #include "runtime/feeder/slots.h"
 #include "runtime/feeder/spans.h"
+#include "runtime/feeder/touch.h"
+#include "runtime/feeder/walk.h"
+#include "runtime/feeder/warm.h"
 
 #define FGI_FEED_DEPTH 256u
 
@@ -84,6 +88,7 @@ struct fg_feeder {
     struct fgi_slots slots;
     struct fgi_records files;
     struct fgi_folders folders;
+    struct fgi_walk walk;
     struct fgi_event_cursor cursor;
     struct fgi_depth depth;
     uint64_t inflight_bytes;
@@ -100,6 +105,8 @@ struct fg_feeder {
     struct fgi_spans spans; /* has a mutex of its own, to be taken first */
     struct fgi_looker looker;
     struct fgi_pool pool;
+    struct fgi_touch touch;
+    struct fgi_warm warm;
     struct fgi_thread feed_thread;
     struct fgi_thread event_thread;
     struct fgi_engine *engine; /* fg-feed's; others only wake it */
@@ -172,7 +179,7 @@ void fgi_file_end(struct fg_feeder *feeder, struct fgi_record *record);
 void fgi_plan_run(struct fg_feeder *feeder, uint64_t now_ns);
 
 /* Whether a reader is still to come to that block. */
-bool fgi_plan_wants(struct fg_feeder *feeder, const struct fgi_record *record,
+bool fgi_plan_wants(const struct fgi_record *record,
                     const struct fgi_feed_block *block, uint64_t now_ns);
 
 /* ---- events.c ------------------------------------------------------------ */
@@ -193,26 +200,39 @@ bool fgi_spans_run(struct fg_feeder *feeder, bool is_final);
 void fgi_watch_event(struct fg_feeder *feeder, const struct fgi_event *event,
                      uint64_t now_ns);
 
-/* Answers from the pool. */
-void fgi_watch_answers(struct fg_feeder *feeder, uint64_t now_ns);
+/* Whether to look at a file again, which could not be fed before. */
+bool fgi_watch_may_look(const struct fgi_record *record, uint64_t now_ns);
 
 /* Ask the pool to look at a file (again). */
 void fgi_watch_look(struct fg_feeder *feeder, struct fgi_record *record,
                     const struct fgi_feed_key *key, const char *path);
 
+/* Ask the pool to look at a file that is expected. False: out of memory. */
+typedef void (*fgi_guess_fn)(void *feeder, uint64_t reference,
+                             struct fgi_look_answer *answer, uint64_t now_ns);
+bool fgi_watch_guess(struct fg_feeder *feeder, const char *path,
+                     uint64_t reference, fgi_guess_fn finish);
+
+/* Feed an expected file that was found fit. NULL: there is nothing to read. */
+struct fgi_record *fgi_watch_expect(struct fg_feeder *feeder,
+                                    struct fgi_look_answer *answer,
+                                    uint64_t now_ns);
+
+/* Read a FED file from its start, as if it had been opened. False: all of
+ * that is there. */
+bool fgi_watch_restart(struct fg_feeder *feeder, struct fgi_record *record,
+                       uint64_t now_ns);
+
 /* Close descriptors that nobody needs. */
 void fgi_watch_idle(struct fg_feeder *feeder, uint64_t now_ns);
 
-/* ---- rules.c, memory.c ----------------------------------------------------
+/* ---- rules.c --------------------------------------------------------------
  */
 
 /* Write the path rules for programs. Errors: ARGUMENT (do not fit). */
 enum fg_status fgi_rules_write(char rules[FGI_BOARD_RULES_BYTES],
                                const char *const *globs, uint32_t glob_count,
                                struct fg_error *err);
-
-/* A quarter of what is available, by /proc/meminfo and the control group. */
-uint64_t fgi_memory_default(void);
 
 /* ---- counting --------------------------------------------------------------
  */

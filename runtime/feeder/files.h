@@ -54,7 +54,8 @@ struct fgi_record {
     uint8_t look;         /* enum fgi_look */
     bool is_active;       /* in that list */
     bool is_opened;       /* by a program */
-    bool is_predicted;    /* was looked over before a program opened it */
+    bool is_missed;       /* of one block: read by the kernel meanwhile */
+    bool is_open_due;     /* its open is to be told once its path is known */
     bool is_stdio;        /* opened by fopen */
     bool is_retired;      /* hidden; goes with its last read */
 };

@@ -46,6 +46,10 @@ static void name_folder(struct fgi_folder *folder, const char *path,
     }
     memcpy(folder->group.folder, path, length);
     folder->group.folder[length] = '\0';
+    for (char *c = folder->group.folder; *c != '\0'; c++) {
+        /* It goes to a terminal. */
+        *c = (uint8_t)*c < ' ' || *c == 0x7f ? '?' : *c;
+    }
 }
 
 uint32_t fgi_folders_of(struct fgi_folders *folders, const char *path)

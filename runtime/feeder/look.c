@@ -106,20 +106,23 @@ static int open_plain(const char *path, struct stat *info)
     return fd;
 }
 
-static bool is_wanted(const struct fgi_look_ask *ask, const struct stat *info)
+int fgi_look_open(const char *path, struct fgi_feed_key *key)
 {
-    struct fgi_feed_key key;
+    struct stat info;
+    int fd = open_plain(path, &info);
 
-    fgi_key_of(info, &key);
-    return !ask->has_key || fgi_key_is_same(&key, &ask->key);
+    if (fd >= 0) {
+        fgi_key_of(&info, key);
+    }
+    return fd;
 }
 
 static int open_if_wanted(const struct fgi_look_ask *ask, const char *path,
-                          struct stat *info)
+                          struct fgi_feed_key *key)
 {
-    int fd = open_plain(path, info);
+    int fd = fgi_look_open(path, key);
 
-    if (fd >= 0 && !is_wanted(ask, info)) {
+    if (fd >= 0 && ask->has_key && !fgi_key_is_same(key, &ask->key)) {
         close(fd);
         return -1;
     }
@@ -127,26 +130,26 @@ static int open_if_wanted(const struct fgi_look_ask *ask, const char *path,
 }
 
 /* By the program's descriptor; if that is closed already, by the path. */
-static int open_asked(const struct fgi_look_ask *ask, struct stat *info)
+static int open_asked(const struct fgi_look_ask *ask, struct fgi_feed_key *key)
 {
     char path[FGI_LOOK_PATH_BYTES + 32];
     int fd = -1;
 
     if (ask->pid > 0 && ask->fd >= 0) {
         snprintf(path, sizeof(path), "/proc/%d/fd/%d", ask->pid, ask->fd);
-        fd = open_if_wanted(ask, path, info);
+        fd = open_if_wanted(ask, path, key);
     }
     if (fd >= 0 || ask->path[0] == '\0') {
         return fd;
     }
     if (ask->path[0] == '/') {
-        return open_if_wanted(ask, ask->path, info);
+        return open_if_wanted(ask, ask->path, key);
     }
     if (ask->pid <= 0) {
         return -1;
     }
     snprintf(path, sizeof(path), "/proc/%d/cwd/%s", ask->pid, ask->path);
-    return open_if_wanted(ask, path, info);
+    return open_if_wanted(ask, path, key);
 }
 
 /* Where the file is, as this process sees it; NULL when nowhere. */
@@ -312,14 +315,14 @@ static enum fgi_look judge(struct fgi_looker *looker,
 void fgi_look(struct fgi_looker *looker, const struct fgi_look_ask *ask,
               struct fgi_look_answer *answer)
 {
-    struct stat info;
-    int fd = open_asked(ask, &info);
+    struct fgi_feed_key key;
+    int fd = open_asked(ask, &key);
 
     *answer = (struct fgi_look_answer){.look = FGI_LOOK_GONE, .fd = -1};
     if (fd < 0) {
         return;
     }
-    fgi_key_of(&info, &answer->key);
+    answer->key = key;
     answer->path = find_path(fd);
     answer->look = judge(looker, ask, answer, fd);
     if (answer->look == FGI_LOOK_FED) {

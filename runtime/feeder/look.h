@@ -63,6 +63,10 @@ void fgi_looker_fini(struct fgi_looker *looker);
 void fgi_look(struct fgi_looker *looker, const struct fgi_look_ask *ask,
               struct fgi_look_answer *answer);
 
+/* Open a regular file for reading without side effects, and tell which one it
+ * is. Returns a descriptor with O_NONBLOCK set, or -1. */
+int fgi_look_open(const char *path, struct fgi_feed_key *key);
+
 /* What tells the state of a file, from its stat. */
 void fgi_key_of(const struct stat *info, struct fgi_feed_key *key);
 

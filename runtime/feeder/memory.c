@@ -4,9 +4,9 @@
  * most half of what the control groups that we are in leave. The programs and
  * their page cache are in the same group as we are.
  */
-#include "runtime/feeder/feeder.h"
+#include "runtime/feeder/memory.h"
 
-#include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -113,4 +113,9 @@ uint64_t fgi_memory_default(void)
         bytes = fgi_min(bytes, room / 2);
     }
     return fgi_align_down(fgi_max(bytes, MEMORY_BYTES_MIN), FGI_MIB(2));
+}
+
+uint64_t fgi_memory_available(void)
+{
+    return fgi_min(available_bytes(), group_bytes());
 }

@@ -67,6 +67,10 @@ struct fgi_stream *fgi_pattern_start(struct fgi_pattern *pattern,
 struct fgi_stream *fgi_pattern_read(struct fgi_pattern *pattern,
                                     const struct fgi_feed_read *read);
 
+/* The sequential stream whose last read began there, or NULL. */
+const struct fgi_stream *fgi_pattern_last(const struct fgi_pattern *pattern,
+                                          uint64_t offset);
+
 /* "sequential", "strided", "whole", "random" or "". */
 const char *fgi_pattern_name(enum fgi_pattern_kind kind);
 

@@ -58,13 +58,20 @@ static uint64_t window_of(const struct fg_feeder *feeder,
     return fgi_min(stream->window_bytes, fgi_max(share, FGI_FEED_BLOCK_BYTES));
 }
 
-/* The next block that is not there of [at, end); end: none. */
+/* The next block that is not there of [at, end); end: none. Those that are
+ * there are wanted once more. */
 static uint64_t skip_there(struct fg_feeder *feeder,
                            const struct fgi_record *record, uint64_t at,
                            uint64_t end)
 {
-    while (at < end && fgi_block_is_there(feeder, record, at)) {
-        at++;
+    for (; at < end; at++) {
+        struct fgi_feed_block *block = fgi_slots_find(
+            &feeder->slots, fgi_slot_tag(record->id, (uint32_t)at));
+
+        if (block == NULL) {
+            break;
+        }
+        block->is_wanted = true;
     }
     return at;
 }
@@ -136,6 +143,14 @@ static bool next_whole(struct fg_feeder *feeder,
     return *block < count;
 }
 
+/* What was missed once is worth reading only if it stays. */
+static bool can_keep(const struct fg_feeder *feeder,
+                     const struct fgi_record *record)
+{
+    return fgi_arena_keep_room(&feeder->arena) >=
+           fgi_align_up(record->key.size_bytes, FGI_ARENA_UNIT_BYTES);
+}
+
 /* What to read next of a file; false: nothing. The stream that wants it most
  * is the one that was read last. */
 static bool next_block(struct fg_feeder *feeder,
@@ -147,7 +162,8 @@ static bool next_block(struct fg_feeder *feeder,
     if (pattern == NULL) {
         *block = 0;
         return fgi_block_count(record) == 1 &&
-               !fgi_block_is_there(feeder, record, 0);
+               !fgi_block_is_there(feeder, record, 0) &&
+               (!record->is_missed || can_keep(feeder, record));
     }
     for (uint32_t i = 0; i < FGI_STREAMS; i++) {
         struct fgi_stream *stream =
@@ -230,34 +246,36 @@ void fgi_plan_run(struct fg_feeder *feeder, uint64_t now_ns)
     }
 }
 
-bool fgi_plan_wants(struct fg_feeder *feeder, const struct fgi_record *record,
+/* What a stream may come to before it stops to be believed. */
+static bool may_come_to(const struct fgi_stream *stream, uint64_t offset)
+{
+    uint64_t reach = stream->next_offset - stream->last_offset;
+
+    if (stream->kind == FGI_PATTERN_STRIDED) {
+        reach = stream->stride_bytes * STEPS_MAX;
+    }
+    return stream->kind != FGI_PATTERN_UNKNOWN &&
+           offset + FGI_FEED_BLOCK_BYTES > stream->last_offset &&
+           offset < stream->last_offset + reach + stream->window_bytes;
+}
+
+bool fgi_plan_wants(const struct fgi_record *record,
                     const struct fgi_feed_block *block, uint64_t now_ns)
 {
     const struct fgi_pattern *pattern = record->pattern;
-    uint64_t from = (block->tag & UINT32_MAX) * FGI_FEED_BLOCK_BYTES;
+    uint64_t offset = (block->tag & UINT32_MAX) * FGI_FEED_BLOCK_BYTES;
 
-    if (now_ns - block->ready_ns > STALE_NS) {
+    if (!block->is_wanted || now_ns - block->ready_ns > STALE_NS) {
         return false;
     }
     if (pattern == NULL) {
-        return !block->is_used &&
-               atomic_load_explicit(
-                   &fgi_records_entry(&feeder->files, record)->arena_bytes,
-                   memory_order_relaxed) == 0;
+        return true;
     }
     for (uint32_t i = 0; i < FGI_STREAMS; i++) {
         const struct fgi_stream *stream = &pattern->streams[i];
-        uint64_t at = stream->last_offset;
 
-        if (stream->used_ns == 0 || now_ns - stream->used_ns > STALE_NS ||
-            stream->kind == FGI_PATTERN_UNKNOWN) {
-            continue;
-        }
-        if (from + FGI_FEED_BLOCK_BYTES > at &&
-            from < at + stream->window_bytes +
-                       (stream->kind == FGI_PATTERN_STRIDED
-                            ? stream->stride_bytes * STEPS_MAX
-                            : stream->next_offset - at)) {
+        if (stream->used_ns != 0 && now_ns - stream->used_ns <= STALE_NS &&
+            may_come_to(stream, offset)) {
             return true;
         }
     }

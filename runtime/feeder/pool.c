@@ -19,16 +19,6 @@ static void append(struct fgi_job_list *list, struct fgi_job *job)
     list->count++;
 }
 
-static void prepend(struct fgi_job_list *list, struct fgi_job *job)
-{
-    job->next = list->first;
-    list->first = job;
-    if (list->last == NULL) {
-        list->last = job;
-    }
-    list->count++;
-}
-
 static struct fgi_job *take_first(struct fgi_job_list *list)
 {
     struct fgi_job *job = list->first;
@@ -48,11 +38,14 @@ static struct fgi_job *next_job(struct fgi_pool *pool)
     struct fgi_job *job = NULL;
 
     pthread_mutex_lock(&pool->mutex);
-    while (!pool->is_stopping && pool->queued.first == NULL) {
-        pthread_cond_wait(&pool->ready, &pool->mutex);
-    }
-    if (!pool->is_stopping) {
-        job = take_first(&pool->queued);
+    while (!pool->is_stopping && job == NULL) {
+        job = take_first(&pool->urgent);
+        if (job == NULL) {
+            job = take_first(&pool->queued);
+        }
+        if (job == NULL) {
+            pthread_cond_wait(&pool->ready, &pool->mutex);
+        }
     }
     pthread_mutex_unlock(&pool->mutex);
     return job;
@@ -97,27 +90,39 @@ enum fg_status fgi_pool_init(struct fgi_pool *pool, uint32_t threads, int node,
     return status;
 }
 
+bool fgi_pool_is_full(struct fgi_pool *pool)
+{
+    bool is_full;
+
+    pthread_mutex_lock(&pool->mutex);
+    is_full = pool->urgent.count + pool->queued.count >= FGI_POOL_JOBS_MAX;
+    pthread_mutex_unlock(&pool->mutex);
+    return is_full;
+}
+
 void fgi_pool_push(struct fgi_pool *pool, struct fgi_job *job, bool is_urgent)
 {
     pthread_mutex_lock(&pool->mutex);
-    if (is_urgent) {
-        prepend(&pool->queued, job);
-    } else {
-        append(&pool->queued, job);
-    }
+    append(is_urgent ? &pool->urgent : &pool->queued, job);
     pthread_cond_signal(&pool->ready);
     pthread_mutex_unlock(&pool->mutex);
 }
 
-struct fgi_job *fgi_pool_take(struct fgi_pool *pool)
+void fgi_pool_finish(struct fgi_pool *pool, uint64_t now_ns)
 {
-    struct fgi_job *jobs;
+    struct fgi_job *job;
 
     pthread_mutex_lock(&pool->mutex);
-    jobs = pool->done.first;
+    job = pool->done.first;
     pool->done = (struct fgi_job_list){0};
     pthread_mutex_unlock(&pool->mutex);
-    return jobs;
+    while (job != NULL) {
+        struct fgi_job *next = job->next;
+
+        job->finish(job, pool->context, now_ns);
+        job->drop(job);
+        job = next;
+    }
 }
 
 static void drop_all(struct fgi_job_list *list)
@@ -140,6 +145,7 @@ void fgi_pool_fini(struct fgi_pool *pool)
         for (uint32_t i = 0; i < pool->thread_count; i++) {
             fgi_thread_join(&pool->threads[i]);
         }
+        drop_all(&pool->urgent);
         drop_all(&pool->queued);
         drop_all(&pool->done);
         pthread_cond_destroy(&pool->ready);

@@ -4,7 +4,7 @@
  * folders. Jobs go in, are run by any thread, and come back to the reader,
  * which is woken for them.
  *
- * Lock rule: `mutex` guards the two lists and is_stopping; no job runs under
+ * Lock rule: `mutex` guards the lists and is_stopping; no job runs under
  * it.
  */
 #ifndef FGI_FEEDER_POOL_H
@@ -17,7 +17,9 @@
 #include "runtime/base/thread.h"
 
 struct fgi_job {
-    void (*run)(struct fgi_job *job);
+    void (*run)(struct fgi_job *job); /* by a thread of the pool */
+    void (*finish)(struct fgi_job *job, void *context,
+                   uint64_t now_ns);   /* by the reader, after it */
     void (*drop)(struct fgi_job *job); /* release it, run or not */
     struct fgi_job *next;
 };
@@ -30,7 +32,8 @@ struct fgi_job_list {
 
 struct fgi_pool {
     pthread_mutex_t mutex;
-    pthread_cond_t ready; /* a job was queued, or stopping */
+    pthread_cond_t ready;       /* a job was queued, or stopping */
+    struct fgi_job_list urgent; /* taken first */
     struct fgi_job_list queued;
     struct fgi_job_list done;
     struct fgi_thread *threads; /* owned */
@@ -38,7 +41,7 @@ struct fgi_pool {
     bool is_stopping;
     bool is_ready;               /* mutex and ready are made */
     void (*wake)(void *context); /* the reader: a job is done */
-    void *context;
+    void *context;               /* of wake, and of jobs' finish */
 };
 
 /* Start threads on `node` (-1: any). On failure, fini is due too. */
@@ -46,11 +49,17 @@ enum fg_status fgi_pool_init(struct fgi_pool *pool, uint32_t threads, int node,
                              void (*wake)(void *context), void *context,
                              struct fg_error *err);
 
-/* Queue a job; consumed. `is_urgent`: before all that wait. Threads: any. */
+/* So many jobs wait at most. */
+#define FGI_POOL_JOBS_MAX 1024u
+
+/* Whether so many wait already: nobody should ask for more. */
+bool fgi_pool_is_full(struct fgi_pool *pool);
+
+/* Queue a job; consumed. `is_urgent`: before all that are not. Threads: any. */
 void fgi_pool_push(struct fgi_pool *pool, struct fgi_job *job, bool is_urgent);
 
-/* Take all jobs that are done, first done first; a list by next. */
-struct fgi_job *fgi_pool_take(struct fgi_pool *pool);
+/* Finish and drop all jobs that are done, first done first. */
+void fgi_pool_finish(struct fgi_pool *pool, uint64_t now_ns);
 
 /* Wait for what runs, drop everything else. Zeroed is allowed. */
 void fgi_pool_fini(struct fgi_pool *pool);

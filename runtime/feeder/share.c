@@ -24,10 +24,10 @@
 
 void fgi_share_sizes(uint64_t memory_bytes, struct fgi_share_sizes *sizes)
 {
-    /* One file in 64 KiB, one slot in 16 KiB: small files fill both. Pages of
+    /* Small files fill both; half empty tables are found in fast. Pages of
      * the board that are not needed are never touched. */
-    uint64_t files = fgi_clamp(memory_bytes / FGI_KIB(64), 4096, 1u << 18);
-    uint64_t slots = fgi_clamp(memory_bytes / FGI_KIB(16), 4096, 1u << 22);
+    uint64_t files = fgi_clamp(memory_bytes / FGI_KIB(32), 1u << 15, 1u << 19);
+    uint64_t slots = fgi_clamp(memory_bytes / FGI_KIB(16), 1u << 14, 1u << 22);
 
     sizes->arena_bytes = fgi_align_up(memory_bytes, FGI_MIB(2));
     sizes->file_count = (uint32_t)fgi_round_up_power(files);

@@ -36,6 +36,7 @@ struct fgi_feed_block {
     uint32_t file_index;    /* whose block it is */
     uint8_t state;          /* enum fgi_block_state */
     bool is_used;           /* a program has read of it */
+    bool is_wanted;         /* a reader is still to come to it */
 };
 
 struct fgi_slots {

@@ -22,13 +22,15 @@
 /* An entry whose file was not used for so long may make place for another. */
 #define UNUSED_NS (2 * FGI_NS_PER_S)
 
-/* A look in the pool. */
+/* A look in the pool: at a record's file, or at one that is expected. */
 struct look_job {
     struct fgi_job job; /* first: they are cast */
     struct fgi_looker *looker;
     uint32_t file_index;
-    uint32_t id;    /* the record must still be that one */
-    uint8_t before; /* enum fgi_look: what it was when we asked */
+    uint32_t id;         /* the record must still be that one; 0: none */
+    uint8_t before;      /* enum fgi_look: what it was when we asked */
+    uint64_t reference;  /* expected: the asker's */
+    fgi_guess_fn finish; /* expected */
     struct fgi_look_ask ask;
     struct fgi_look_answer answer;
 };
@@ -51,6 +53,24 @@ static void drop_look(struct fgi_job *job)
     fgi_free(look);
 }
 
+static void finish_look(struct fgi_job *job, void *context, uint64_t now_ns);
+
+static struct look_job *make_look(struct fg_feeder *feeder, const char *path)
+{
+    struct look_job *look =
+        fgi_pool_is_full(&feeder->pool) ? NULL : fgi_alloc(1, sizeof(*look));
+
+    if (look != NULL) {
+        look->job = (struct fgi_job){
+            .run = run_look, .finish = finish_look, .drop = drop_look};
+        look->looker = &feeder->looker;
+        look->answer.fd = -1;
+        snprintf(look->ask.path, sizeof(look->ask.path), "%s",
+                 path != NULL ? path : "");
+    }
+    return look;
+}
+
 void fgi_watch_look(struct fg_feeder *feeder, struct fgi_record *record,
                     const struct fgi_feed_key *key, const char *path)
 {
@@ -59,12 +79,10 @@ void fgi_watch_look(struct fg_feeder *feeder, struct fgi_record *record,
     if (record->look == FGI_LOOK_WAITING) {
         return;
     }
-    look = fgi_alloc(1, sizeof(*look));
+    look = make_look(feeder, path);
     if (look == NULL) {
         return;
     }
-    look->job = (struct fgi_job){.run = run_look, .drop = drop_look};
-    look->looker = &feeder->looker;
     look->file_index = (uint32_t)(record - feeder->files.records);
     look->id = record->id;
     look->before = record->look;
@@ -73,12 +91,24 @@ void fgi_watch_look(struct fg_feeder *feeder, struct fgi_record *record,
     look->ask.has_key = true;
     look->ask.must_be_uncached = record->look != FGI_LOOK_FED;
     look->ask.key = *key;
-    if (path != NULL) {
-        snprintf(look->ask.path, sizeof(look->ask.path), "%s", path);
-    }
-    look->answer.fd = -1;
     record->look = FGI_LOOK_WAITING;
     fgi_pool_push(&feeder->pool, &look->job, true);
+}
+
+bool fgi_watch_guess(struct fg_feeder *feeder, const char *path,
+                     uint64_t reference, fgi_guess_fn finish)
+{
+    struct look_job *look = make_look(feeder, path);
+
+    if (look == NULL) {
+        return false;
+    }
+    look->reference = reference;
+    look->finish = finish;
+    look->ask.fd = -1;
+    look->ask.must_be_uncached = true;
+    fgi_pool_push(&feeder->pool, &look->job, false);
+    return true;
 }
 
 /* Make place for another file: the one that was not used for longest. */
@@ -130,7 +160,7 @@ static struct fgi_pattern *pattern_of(struct fgi_record *record)
     return record->pattern;
 }
 
-static bool may_look_again(const struct fgi_record *record, uint64_t now_ns)
+bool fgi_watch_may_look(const struct fgi_record *record, uint64_t now_ns)
 {
     switch ((enum fgi_look)record->look) {
     case FGI_LOOK_NONE:
@@ -155,6 +185,12 @@ static void note_open(struct fg_feeder *feeder, struct fgi_record *record,
     struct fgi_pattern *pattern = pattern_of(record);
 
     record->is_opened = true;
+    record->is_missed = false;
+    if (record->path != NULL) {
+        fgi_walk_open(feeder, record, now_ns);
+    } else {
+        record->is_open_due = true;
+    }
     if (pattern != NULL) {
         fgi_pattern_start(pattern, now_ns);
     }
@@ -174,6 +210,7 @@ static void note_used(struct fg_feeder *feeder, const struct fgi_record *record,
 
         if (found != NULL) {
             found->is_used = true;
+            found->is_wanted = false;
         }
     }
 }
@@ -192,8 +229,39 @@ static void note_read(struct fg_feeder *feeder, struct fgi_record *record,
     note_used(feeder, record, read.offset, read.bytes);
     if (pattern != NULL) {
         fgi_pattern_read(pattern, &read);
+    } else {
+        record->is_missed = !fgi_block_is_there(feeder, record, 0);
     }
     fgi_ahead_activate(feeder, record);
+}
+
+/* Reads that the shim does not see, or that cannot be served: the page cache
+ * may have them ready. */
+static void want_warm(struct fg_feeder *feeder, struct fgi_record *record,
+                      const struct fgi_event *event)
+{
+    if (record->look == FGI_LOOK_UNWANTED) {
+        return;
+    }
+    if (event->kind == FGI_EVENT_STDIO) {
+        fgi_warm_ask(&feeder->warm, FGI_WARM_STDIO, event, 0,
+                     event->key.size_bytes);
+    } else if (event->kind == FGI_EVENT_MAP) {
+        fgi_warm_ask(&feeder->warm, FGI_WARM_MAP, event, event->offset,
+                     event->bytes);
+    } else if (event->kind == FGI_EVENT_READ && record->is_stdio) {
+        record->is_stdio = false;
+        fgi_warm_ask(&feeder->warm, FGI_WARM_END, event, 0, 1);
+    } else if (event->kind == FGI_EVENT_READ &&
+               record->look == FGI_LOOK_UNFIT && record->pattern != NULL) {
+        const struct fgi_stream *stream =
+            fgi_pattern_last(record->pattern, event->offset);
+
+        if (stream != NULL) {
+            fgi_warm_ask(&feeder->warm, FGI_WARM_RANGE, event,
+                         stream->next_offset, stream->window_bytes);
+        }
+    }
 }
 
 void fgi_watch_event(struct fg_feeder *feeder, const struct fgi_event *event,
@@ -210,6 +278,9 @@ void fgi_watch_event(struct fg_feeder *feeder, const struct fgi_event *event,
     record->used_ns = now_ns;
     record->pid = event->pid;
     record->pid_fd = event->fd;
+    if (record->path == NULL && event->path[0] == '/') {
+        record->path = fgi_strdup(event->path);
+    }
     if (!fgi_key_is_same(&record->key, &event->key)) {
         /* One of the two is old: the file itself says which. */
         fgi_watch_look(feeder, record, &event->key, event->path);
@@ -224,7 +295,12 @@ void fgi_watch_event(struct fg_feeder *feeder, const struct fgi_event *event,
     } else if (event->kind == FGI_EVENT_READ) {
         note_read(feeder, record, event, now_ns);
     }
-    if (may_look_again(record, now_ns)) {
+    want_warm(feeder, record, event);
+    if (record->look == FGI_LOOK_NONE && !fgi_walk_may_look(&feeder->walk)) {
+        record->look = FGI_LOOK_CACHED; /* as the last ones were */
+        record->retry_ns = now_ns + RETRY_NS;
+    }
+    if (fgi_watch_may_look(record, now_ns)) {
         fgi_watch_look(feeder, record, &record->key, event->path);
     }
 }
@@ -245,6 +321,7 @@ static struct fgi_record *replace(struct fg_feeder *feeder,
         next->pid = before.pid;
         next->pid_fd = before.pid_fd;
         next->is_opened = before.is_opened;
+        next->is_open_due = before.is_open_due;
         next->is_stdio = before.is_stdio;
         if (pattern_of(next) != NULL) {
             fgi_pattern_start(next->pattern, now_ns);
@@ -265,6 +342,10 @@ static void take_answer(struct fg_feeder *feeder, struct fgi_record *record,
         record->path = answer->path;
         answer->path = NULL;
         record->folder = fgi_folders_of(&feeder->folders, record->path);
+    }
+    if (record->is_open_due && record->path != NULL) {
+        record->is_open_due = false;
+        fgi_walk_open(feeder, record, now_ns);
     }
     if (answer->look != FGI_LOOK_FED) {
         fgi_records_set_mode(&feeder->files, record, FGI_FEED_WATCH);
@@ -308,6 +389,7 @@ static void answer_look(struct fg_feeder *feeder, struct look_job *look,
         lose(feeder, record, look);
         return;
     }
+    fgi_walk_note_look(&feeder->walk, look->answer.look == FGI_LOOK_CACHED);
     if (look->answer.key.inode != 0 &&
         !fgi_key_is_same(&look->answer.key, &record->key)) {
         record = replace(feeder, record, &look->answer.key, now_ns);
@@ -317,17 +399,61 @@ static void answer_look(struct fg_feeder *feeder, struct look_job *look,
     }
 }
 
-void fgi_watch_answers(struct fg_feeder *feeder, uint64_t now_ns)
+static void finish_look(struct fgi_job *job, void *context, uint64_t now_ns)
 {
-    struct fgi_job *job = fgi_pool_take(&feeder->pool);
+    struct look_job *look = (struct look_job *)job;
 
-    while (job != NULL) {
-        struct fgi_job *next = job->next;
-
-        answer_look(feeder, (struct look_job *)job, now_ns);
-        job->drop(job);
-        job = next;
+    if (look->finish != NULL) {
+        look->finish(context, look->reference, &look->answer, now_ns);
+    } else {
+        answer_look(context, look, now_ns);
     }
+}
+
+bool fgi_watch_restart(struct fg_feeder *feeder, struct fgi_record *record,
+                       uint64_t now_ns)
+{
+    struct fgi_pattern *pattern = pattern_of(record);
+    uint64_t blocks = fgi_min(fgi_block_count(record),
+                              FGI_WINDOW_BYTES_OPEN / FGI_FEED_BLOCK_BYTES);
+    uint64_t there = 0;
+
+    while (there < blocks && fgi_block_is_there(feeder, record, there)) {
+        there++;
+    }
+    if (there == blocks) {
+        return false;
+    }
+    record->is_missed = false;
+    if (pattern != NULL) {
+        fgi_pattern_start(pattern, now_ns);
+    }
+    fgi_ahead_activate(feeder, record);
+    return true;
+}
+
+struct fgi_record *fgi_watch_expect(struct fg_feeder *feeder,
+                                    struct fgi_look_answer *answer,
+                                    uint64_t now_ns)
+{
+    struct fgi_record *record = fgi_records_find(&feeder->files, &answer->key);
+
+    if (record != NULL && record->look == FGI_LOOK_WAITING) {
+        return NULL; /* a program was first */
+    }
+    if (record != NULL && !fgi_key_is_same(&record->key, &answer->key)) {
+        record = replace(feeder, record, &answer->key, now_ns);
+    } else if (record == NULL) {
+        record = add_record(feeder, &answer->key, now_ns);
+    }
+    if (record == NULL) {
+        return NULL;
+    }
+    take_answer(feeder, record, answer, now_ns);
+    return record->look == FGI_LOOK_FED &&
+                   fgi_watch_restart(feeder, record, now_ns)
+               ? record
+               : NULL;
 }
 
 void fgi_watch_idle(struct fg_feeder *feeder, uint64_t now_ns)

@@ -158,12 +158,9 @@ static bool take_name(const char *name, void *context)
     return true;
 }
 
-/*
- * What the kernel calls the device: folders of its classes. False when memory
- * is short.
- */
-static bool find_names(const struct fg_topology *topology, const char *path,
-                       struct names *names)
+/* Add the names in the folders of classes below a device. */
+static bool add_class_names(const struct fg_topology *topology,
+                            const char *path, struct names *names)
 {
     static const struct {
         const char *folder;
@@ -174,7 +171,7 @@ static bool find_names(const struct fg_topology *topology, const char *path,
     };
 
     for (size_t i = 0; i < sizeof(classes) / sizeof(classes[0]); i++) {
-        char folder[FG_SYSROOT_PATH_BYTES + 16];
+        char folder[FG_SYSROOT_PATH_BYTES + 96];
 
         snprintf(folder, sizeof(folder), "%s/%s", path, classes[i].folder);
         names->start = classes[i].start;
@@ -184,6 +181,47 @@ static bool find_names(const struct fg_topology *topology, const char *path,
         }
     }
     return true;
+}
+
+/* What take_virtio fills: the device that virtio's driver made of this one. */
+struct virtio {
+    const char *path;
+    char child[FG_SYSROOT_PATH_BYTES + 80];
+};
+
+static bool take_virtio(const char *name, void *context)
+{
+    struct virtio *virtio = context;
+
+    if (strncmp(name, "virtio", 6) != 0 || name[6] < '0' || name[6] > '9') {
+        return true;
+    }
+    snprintf(virtio->child, sizeof(virtio->child), "%s/%.64s", virtio->path,
+             name);
+    return false;
+}
+
+/*
+ * What the kernel calls the device: folders of its classes, which for a virtio
+ * device lie one level down. False when memory is short.
+ */
+static bool find_names(const struct fg_topology *topology, const char *path,
+                       struct names *names)
+{
+    struct virtio virtio = {.path = path, .child = ""};
+
+    if (!add_class_names(topology, path, names)) {
+        return false;
+    }
+    if (names->text[0] != '\0') {
+        return true;
+    }
+    if (fg_sysroot_list(topology->root, path, take_virtio, &virtio, NULL) ==
+        FG_ERR_MEMORY) {
+        return false;
+    }
+    return virtio.child[0] == '\0' ||
+           add_class_names(topology, virtio.child, names);
 }
 
 static const char *keep_driver(struct fg_topology *topology, const char *path)

@@ -205,12 +205,14 @@ static enum fg_status read_command(struct fg_process *process,
 {
     char path[FGI_PROCESS_PATH_BYTES];
     char text[COMMAND_BYTES];
+    enum fg_status status;
     size_t used = 0;
 
     snprintf(path, sizeof(path), "/proc/%d/cmdline", process->info.pid);
-    if (fgi_sysroot_read_start(process->topology->root, path, text,
-                               sizeof(text) - 1, &used, NULL) != FG_OK) {
-        return FG_OK;
+    status = fg_sysroot_read_bytes(process->topology->root, path, text,
+                                   sizeof(text) - 1, &used, err);
+    if (status != FG_OK) {
+        return status == FG_ERR_MEMORY ? status : FG_OK;
     }
     while (used > 0 && (text[used - 1] == '\0' || text[used - 1] == '\n')) {
         used--;

@@ -8,7 +8,8 @@
  * walk also gives the path without links, which tells a device's bridges.
  *
  * Opening never blocks (a pipe may lie where a file should), and only regular
- * files are read, up to the room that the caller has.
+ * files are read, up to the room that the caller has. A text must fit into it
+ * and have no NUL; of bytes the first are taken.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -181,14 +182,14 @@ static enum fg_status open_below(const struct fg_sysroot *root,
     return FG_OK;
 }
 
-/* Read to the end, or to the end of the room; then one byte more is left. */
-static enum fg_status read_all(int fd, const char *path, char *text,
-                               size_t text_bytes, struct fg_error *err)
+/* Read to the end, or to the end of the room. */
+static enum fg_status read_most(int fd, const char *path, char *bytes,
+                                size_t room_bytes, size_t *used,
+                                struct fg_error *err)
 {
-    size_t used = 0;
-
-    for (;;) {
-        ssize_t got = read(fd, text + used, text_bytes - used);
+    *used = 0;
+    while (*used < room_bytes) {
+        ssize_t got = read(fd, bytes + *used, room_bytes - *used);
 
         if (got < 0 && errno == EINTR) {
             continue;
@@ -199,12 +200,24 @@ static enum fg_status read_all(int fd, const char *path, char *text,
         if (got == 0) {
             break;
         }
-        used += (size_t)got;
-        if (used == text_bytes) {
-            return fgi_fail(err, FG_ERR_DAMAGED,
-                            "%s: read: longer than %zu bytes", path,
-                            text_bytes - 1);
-        }
+        *used += (size_t)got;
+    }
+    return FG_OK;
+}
+
+/* Read all of a text, for whose end there must be room. */
+static enum fg_status read_text(int fd, const char *path, char *text,
+                                size_t text_bytes, struct fg_error *err)
+{
+    size_t used;
+    enum fg_status status = read_most(fd, path, text, text_bytes, &used, err);
+
+    if (status != FG_OK) {
+        return status;
+    }
+    if (used == text_bytes) {
+        return fgi_fail(err, FG_ERR_DAMAGED, "%s: read: longer than %zu bytes",
+                        path, text_bytes - 1);
     }
     if (memchr(text, '\0', used) != NULL) {
         return fgi_fail(err, FG_ERR_DAMAGED, "%s: read: got binary data", path);
@@ -253,7 +266,7 @@ enum fg_status fg_sysroot_read(const struct fg_sysroot *root, const char *path,
         status = fgi_fail(err, FG_ERR_MEMORY, "%s: read: %zu bytes", path,
                           text_bytes);
     } else {
-        status = read_all(fd, path, room, text_bytes, err);
+        status = read_text(fd, path, room, text_bytes, err);
     }
     if (status == FG_OK) {
         memcpy(text, room, strlen(room) + 1);
@@ -261,6 +274,39 @@ enum fg_status fg_sysroot_read(const struct fg_sysroot *root, const char *path,
     if (room != small) {
         fgi_free(room);
     }
+    close(fd);
+    return status;
+}
+
+enum fg_status fg_sysroot_read_bytes(const struct fg_sysroot *root,
+                                     const char *path, void *bytes,
+                                     size_t room_bytes, size_t *got_bytes,
+                                     struct fg_error *err)
+{
+    enum fg_status status;
+    size_t used;
+    char *room;
+    int fd;
+
+    if (room_bytes == 0) {
+        return fgi_fail(err, FG_ERR_ARGUMENT, "%s: read: got no room", path);
+    }
+    status = fgi_sysroot_open_file(root, path, &fd, err);
+    if (status != FG_OK) {
+        return status;
+    }
+    room = fgi_alloc(room_bytes, 1);
+    if (room == NULL) {
+        status = fgi_fail(err, FG_ERR_MEMORY, "%s: read: %zu bytes", path,
+                          room_bytes);
+    } else {
+        status = read_most(fd, path, room, room_bytes, &used, err);
+    }
+    if (status == FG_OK) {
+        memcpy(bytes, room, used);
+        *got_bytes = used;
+    }
+    fgi_free(room);
     close(fd);
     return status;
 }

@@ -41,15 +41,6 @@ enum fg_status fgi_sysroot_read_lines(const struct fg_sysroot *root,
                                       void *context, struct fg_error *err);
 
 /*
- * Read the start of a file of any content: at most bytes_max bytes, *bytes_got
- * of them. Errors: as fg_sysroot_read. sysroot_lines.c
- */
-enum fg_status fgi_sysroot_read_start(const struct fg_sysroot *root,
-                                      const char *path, char *bytes,
-                                      size_t bytes_max, size_t *bytes_got,
-                                      struct fg_error *err);
-
-/*
  * Read where a link says it leads, "socket:[7]" too; links on the way to it
  * are followed, it is not. `target` has FG_SYSROOT_PATH_BYTES.
  * Errors: as fg_sysroot_resolve; DAMAGED (the target is too long).

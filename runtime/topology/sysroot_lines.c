@@ -109,34 +109,6 @@ enum fg_status fgi_sysroot_read_lines(const struct fg_sysroot *root,
     return status;
 }
 
-enum fg_status fgi_sysroot_read_start(const struct fg_sysroot *root,
-                                      const char *path, char *bytes,
-                                      size_t bytes_max, size_t *bytes_got,
-                                      struct fg_error *err)
-{
-    enum fg_status status;
-    size_t used = 0;
-    ssize_t got;
-    int fd;
-
-    status = fgi_sysroot_open_file(root, path, &fd, err);
-    if (status != FG_OK) {
-        return status;
-    }
-    do {
-        got = read_some(fd, bytes + used, bytes_max - used);
-        used += got > 0 ? (size_t)got : 0;
-    } while (got > 0 && used < bytes_max);
-    if (got < 0) {
-        status = fgi_fail_errno(err, errno, "%s: read", path);
-    }
-    close(fd);
-    if (status == FG_OK) {
-        *bytes_got = used;
-    }
-    return status;
-}
-
 enum fg_status fgi_sysroot_read_link(const struct fg_sysroot *root,
                                      const char *path, char *target,
                                      struct fg_error *err)

@@ -39,7 +39,7 @@ MASKS = [
 ]
 
 KEPT = ("ASAN_OPTIONS", "TSAN_OPTIONS", "UBSAN_OPTIONS", "LD_LIBRARY_PATH",
-        "HOME", "TMPDIR")
+        "HOME", "TMPDIR", "FEEDGPU_FAKES")
 
 
 class Skip(Exception):

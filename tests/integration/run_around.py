@@ -11,6 +11,17 @@ import sys
 from run_fixture import PATHS, Case, is_alive, main
 
 
+# Opens files, and reads them twice with a pause in between.
+READER = """
+import os, sys, time
+fds = [os.open(path, os.O_RDONLY) for path in sys.argv[2:]]
+for start in (0, 4096):
+    for fd in fds:
+        os.pread(fd, 4096, start)
+    time.sleep(float(sys.argv[1]))
+"""
+
+
 class Families(Case):
     """Children of the program that outlive it, or their parents."""
 
@@ -61,6 +72,56 @@ class Families(Case):
                              "import os\nos.closerange(3, 65536)\n"
                              "print(len(open('/proc/self/status').read()) > 9)")
         self.assertEqual((done.stdout, done.returncode), ("True\n", 0))
+
+
+class Choice(Case):
+    """Which files are looked at."""
+
+    def folders(self, wanted, *paths, options=()):
+        """Check whose files were seen: a feeder needs a moment for it."""
+        for pause_s in (0.2, 1, 5):
+            done = self.run_tool(sys.executable, "-c", READER, str(pause_s),
+                                 *paths, options=(*options, "--json"))
+            report = json.loads(done.stderr)
+            seen = {os.path.basename(folder["folder"])
+                    for folder in report["folders"] if folder["reads"] > 0
+                    and folder["folder"].startswith((self.folder, "/usr/"))}
+            if seen == wanted:
+                break
+        self.assertEqual((seen, done.returncode), (wanted, 0))
+
+    def put(self, name):
+        os.makedirs(os.path.dirname(self.path(name)), exist_ok=True)
+        with open(self.path(name), "wb") as file:
+            file.write(bytes(1 << 20))
+        return self.path(name)
+
+    def test_roots_and_globs_choose(self):
+        paths = [self.put(name) for name in (
+            "in/a.bin", "in/deep/b.bin", "out/c.bin", "glob/x1.bin",
+            "glob/y1.bin")]
+        self.folders({"in", "deep", "out", "glob"}, *paths)
+        self.folders({"in", "deep"}, *paths, options=("--data-root", "in"))
+        self.folders({"glob", "out"}, *paths, options=(
+            "--data", "glob/x*.bin", "--data-root", "out/"))
+
+    def test_root_behind_a_link_is_followed(self):
+        self.put("real/a.bin")
+        os.symlink("real", self.path("link"))
+        for name in ("link", "real"):
+            self.folders({"real"}, self.path(f"{name}/a.bin"),
+                         options=("--data-root", "link"))
+
+    def test_systems_folders_are_left_alone(self):
+        path = self.put("in/a.bin")
+        self.folders({"in"}, path, "/usr/bin/env")
+
+    def test_small_files_are_left_alone(self):
+        path = self.put("in/a.bin")
+        self.folders(set(), path, options=(
+            "--data-root", "in", "--min-file-bytes", str((1 << 20) + 1)))
+        self.folders({"in"}, path, options=(
+            "--data-root", "in", "--min-file-bytes", str(1 << 20)))
 
 
 class Unfed(Case):
@@ -174,6 +235,23 @@ class Reports(Case):
             "--report", "html", "--report-file", "r"))
         self.assertIn("'&lt;b&gt;&amp;&quot;'", self.text("r"))
         self.assertNotIn("<b>", self.text("r"))
+
+    def test_report_file_names_rank_and_process(self):
+        env = {**self.clean, "RANK": "3", "WORLD_SIZE": "4"}
+        done = self.run_tool("true", env=env, options=(
+            "--json", "--report-file", "r%r-%p%%-%x"))
+        names = os.listdir(self.folder)
+        self.assertEqual((done.stderr, len(names)), ("", 1))
+        self.assertRegex(names[0], r"^r3-\d+%-%x$")
+        self.assertEqual(json.loads(self.text(names[0]))["rank"], "3")
+
+    def test_odd_bytes_in_names_do_no_harm(self):
+        word = b"\x1b[31m\xff\n\x7f"
+        done = self.run_tool("true", word, options=("--report", "text"))
+        self.assertEqual(set(done.stderr) & set("\x1b\x7f"), set())
+        done = self.run_tool("true", word, options=("--json",))
+        self.assertEqual(json.loads(done.stderr)["command"][1],
+                         "\x1b[31m?\n\x7f")
 
     def test_text_fits_the_page(self):
         done = self.run_tool("true", "x" * 50, "y" * 70, "z" * 400,

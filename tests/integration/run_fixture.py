@@ -47,6 +47,10 @@ class Case(unittest.TestCase):
         self.folder = folder.name
         self.clean = {k: v for k, v in os.environ.items()
                       if not k.startswith(("FEEDGPU_", "LD_PRELOAD"))}
+        # The tool may itself be under a preloaded library, and a sanitizer in
+        # it wants to be the first.
+        self.clean["ASAN_OPTIONS"] = ":".join(filter(None, (
+            os.environ.get("ASAN_OPTIONS"), "verify_asan_link_order=0")))
 
     def path(self, name):
         return os.path.join(self.folder, name)
@@ -59,7 +63,7 @@ class Case(unittest.TestCase):
         more.setdefault("env", self.clean)
         return subprocess.run([PATHS["tool"], "run", *options, "--", *words],
                               cwd=more.pop("cwd", self.folder),
-                              capture_output=True, text=True,
+                              capture_output=True, text=True, errors="replace",
                               timeout=GIVE_UP_S, check=False, **more)
 
     def start(self, script, *options, **more):

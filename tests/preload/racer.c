@@ -121,7 +121,11 @@ static void run_writer(uint64_t until_ns)
     while (fd >= 0 && now_ns() < until_ns) {
         uint8_t *mapping = NULL;
         drop_cache(fd);
-        rest(220 + rand_r(&seed) % 100);
+        if (rand_r(&seed) % 8 != 0) {
+            close(fd); /* mostly nobody may write while it is read ahead */
+            rest(250 + rand_r(&seed) % 200);
+            fd = open(NAME, O_RDWR);
+        }
         if (rand_r(&seed) % 3 == 0) {
             mapping = mmap(NULL, FILE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED,
                            fd, 0);
@@ -211,8 +215,10 @@ static void run_reader(unsigned seed)
                         atomic_load(&shared->replaced) == replaced;
              i++) {
             check_piece(fd, replaced, buffer, &seed);
-            if (i % 20 == 0) {
-                rest(3);
+            if (i % 10 == 0) {
+                /* What is in the page cache is not read ahead. */
+                (void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+                rest(2);
             }
         }
         close(fd);

@@ -70,11 +70,67 @@ class Machine:
             "1048576              files     ",
             "Max locked memory         unlimited            "
             "unlimited            bytes     "]))
+        self.put("proc/self/cgroup", "0::/job")
+        self.put("proc/sys/vm/max_map_count", 65530)
+        for name in ("cpu", "io", "memory"):
+            self.put(f"proc/pressure/{name}", "\n".join(
+                f"{line} avg10=0.12 avg60=0.50 avg300=0.40 total=1234567"
+                for line in ("some", "full")))
+        self.cgroup("sys/fs/cgroup", {})
+        self.cgroup("sys/fs/cgroup/job", {
+            "cpu.max": "max 100000", "memory.max": "max",
+            "memory.high": "max", "cpuset.cpus.effective": cpus,
+            "cpuset.mems.effective": allowed_nodes})
+        self.folder_of("sys/class/iommu")
         self.put("proc/sys/kernel/numa_balancing", 0)
         self.put("proc/sys/vm/zone_reclaim_mode", 0)
         huge = "sys/kernel/mm/transparent_hugepage"
         self.put(f"{huge}/enabled", "always [madvise] never")
         self.put(f"{huge}/defrag", "always defer defer+madvise [madvise] never")
+
+    def folder_of(self, path):
+        os.makedirs(os.path.join(self.folder, path), exist_ok=True)
+
+    def cgroup(self, path, files):
+        self.put(f"{path}/cgroup.controllers", "cpuset cpu io memory pids")
+        for name, text in files.items():
+            self.put(f"{path}/{name}", text)
+
+    def metal(self, flags, cpus, governor, driver):
+        """A machine that is not virtual, with clocks that can be set."""
+        self.put("proc/cpuinfo", f"flags\t\t: {flags}")
+        self.put("sys/class/dmi/id/sys_vendor", "Written by hand")
+        self.put("sys/class/dmi/id/product_name", "Test 1")
+        for cpu in cpus:
+            where = f"{SYSTEM}/cpu/cpu{cpu}/cpufreq"
+            self.put(f"{where}/scaling_governor", governor)
+            self.put(f"{where}/scaling_driver", driver)
+
+    def nvidia(self, version, model, bus_ids, admin_only=1):
+        """What the driver shows in /proc."""
+        self.put("proc/driver/nvidia/version", "\n".join([
+            f"NVRM version: NVIDIA UNIX x86_64 Kernel Module  {version}  "
+            "Thu Nov  2 19:45:28 UTC 2023",
+            "GCC version:  gcc version 12.2.0 (Debian 12.2.0-14)"]))
+        self.put("proc/driver/nvidia/params", "\n".join([
+            "EnableMSI: 1", f"RmProfilingAdminOnly: {admin_only}"]))
+        for bus_id in bus_ids:
+            self.put(f"proc/driver/nvidia/gpus/{bus_id}/information",
+                     f"Model: \t\t {model}\nDevice Minor: \t 0")
+
+    def config(self, path, acs):
+        """4096 bytes of PCI configuration space, ACS at 0x100."""
+        data = bytearray(4096)
+        data[0x100:0x104] = (0x0001000d).to_bytes(4, "little")
+        data[0x106] = acs
+        full = os.path.join(self.folder, f"sys/devices/{path}/config")
+        with open(full, "wb") as file:
+            file.write(data)
+
+    def iommu_group(self, device, number, kind):
+        group = f"sys/kernel/iommu_groups/{number}"
+        self.put(f"{group}/type", kind)
+        self.link(f"{device}/iommu_group", group)
 
     def pci(self, path, code, **more):
         """A PCI device at sys/devices/PATH; attributes as keywords."""
@@ -93,16 +149,19 @@ class Machine:
             self.link(f"{where}/driver", home)
         return where
 
-    def disk(self, path, name, sectors=7501476528):
+    def disk(self, path, name, sectors=7501476528, queues=8, **more):
         """A block device in the folder of its controller."""
         where = f"{path}/{name}"
         self.put(f"{where}/size", sectors)
-        for key, value in (("scheduler", "[none] mq-deadline"),
-                           ("nr_requests", 1023), ("rotational", 0),
-                           ("max_sectors_kb", 512), ("max_hw_sectors_kb", 2048),
-                           ("read_ahead_kb", 128),
-                           ("logical_block_size", 512)):
+        values = {"scheduler": "[none] mq-deadline", "nr_requests": 1023,
+                  "rotational": 0, "max_sectors_kb": 512,
+                  "max_hw_sectors_kb": 2048, "read_ahead_kb": 128,
+                  "logical_block_size": 512}
+        values.update(more)
+        for key, value in values.items():
             self.put(f"{where}/queue/{key}", value)
+        for queue in range(queues):
+            self.put(f"{where}/mq/{queue}/nr_tags", values["nr_requests"])
         self.link(f"sys/block/{name}", where)
         self.link(f"sys/class/block/{name}", where)
         return where
@@ -134,27 +193,40 @@ def switch(machine, host, bus, node, cpus, index):
     machine.pci(root, BRIDGE, driver="pcieport", **local, **links(GEN5, 16))
     upstream = f"{root}/0000:{bus + 1:02x}:00.0"
     machine.pci(upstream, BRIDGE, driver="pcieport", **local, **up)
+    # The firmware left peers apart below the last switch.
+    machine.config(root, 0x1d if index == 3 else 0)
+    machine.config(upstream, 0)
+
+    gpus = []
 
     def port(slot):
         path = f"{upstream}/0000:{bus + 2:02x}:{slot:02x}.0"
         machine.pci(path, BRIDGE, driver="pcieport", **local,
                     **links(GEN5, 16))
+        machine.config(path, 0)
         return f"{path}/0000:{bus + 3 + slot:02x}:00.0"
 
     for slot in range(2):
         # An idle GPU slows its link down; one has lost half its lanes.
         narrow = 8 if index == 2 and slot == 1 else None
-        machine.pci(port(slot), GPU, vendor="0x10de", device="0x2330",
-                    driver="nvidia", **local,
-                    **links(GEN5, 16, "2.5 GT/s PCIe", narrow))
+        gpu = machine.pci(port(slot), GPU, vendor="0x10de", device="0x2330",
+                          driver="nvidia", **local,
+                          **links(GEN5, 16, "2.5 GT/s PCIe", narrow))
+        machine.iommu_group(gpu, index * 3 + slot, "identity")
+        gpus.append(os.path.basename(gpu))
     nvme = machine.pci(port(2), NVME, vendor="0x144d", device="0xa824",
                        driver="nvme", **local, **links(GEN4, 4))
+    machine.iommu_group(nvme, index * 3 + 2, "identity")
     machine.put(f"{nvme}/nvme/nvme{index}/model", "NVMe SSD")
-    machine.disk(f"{nvme}/nvme/nvme{index}", f"nvme{index}n1")
+    # Somebody has tuned one of the disks.
+    tuned = {"max_sectors_kb": 128, "nr_requests": 32,
+             "scheduler": "none [mq-deadline]"} if index == 3 else {}
+    machine.disk(f"{nvme}/nvme/nvme{index}", f"nvme{index}n1", **tuned)
     nic = machine.pci(port(3), NIC, vendor="0x15b3", device="0x1021",
                       driver="mlx5_core", **local, **links(GEN5, 16))
     machine.put(f"{nic}/net/ib{index}/speed", 400000)
     machine.put(f"{nic}/infiniband/mlx5_{index}/node_type", "1: CA")
+    return gpus
 
 
 def two_sockets(machine):
@@ -162,13 +234,24 @@ def two_sockets(machine):
     machine.system("0-1", "0-223", "0-1")
     machine.node(0, cpus[0], 1008, 820, "10 21")
     machine.node(1, cpus[1], 1008, 31, "21 10")
+    gpus = []
     for index in range(4):
         node = index // 2
         bus = (0x15, 0x38, 0x84, 0xa7)[index]
-        switch(machine, f"pci0000:{bus:02x}", bus, node, cpus[node], index)
+        gpus += switch(machine, f"pci0000:{bus:02x}", bus, node, cpus[node],
+                       index)
+    machine.nvidia("535.129.03", "NVIDIA H100 80GB HBM3", gpus)
+    machine.metal("fpu sse2 avx512f", range(4), "performance", "intel_cpufreq")
+    machine.put("proc/cmdline", "root=/dev/nvme4n1p1 intel_iommu=on iommu=pt")
+    machine.put("sys/class/iommu/dmar0/intel-iommu/version", "1:0")
+    machine.put("var/log/dmesg", "\n".join([
+        "[    0.000000] Linux version 6.8.0",
+        "[    3.141593] pci 0000:3b:00.0: 252.048 Gb/s available PCIe "
+        "bandwidth, limited by 32.0 GT/s PCIe x8 link at 0000:38:01.0 "
+        "(capable of 504.112 Gb/s with 32.0 GT/s PCIe x16 link)"]))
     boot = machine.pci("pci0000:00/0000:00:1d.0/0000:01:00.0", NVME,
                        vendor="0x1344", driver="nvme", numa_node=0,
-                       local_cpulist=cpus[0], **links(GEN4, 4))
+                       local_cpulist=cpus[0], **links(GEN4, 4, narrow=2))
     machine.pci("pci0000:00/0000:00:1d.0", BRIDGE, numa_node=0,
                 **links(GEN4, 4))
     disk = machine.disk(f"{boot}/nvme/nvme4", "nvme4n1")
@@ -266,11 +349,36 @@ def vm_unknown(machine):
                 **links(GEN4, 16))
     disk = machine.pci("pci0000:00/0000:00:06.0", "0x010000",
                        driver="virtio-pci", **every)
-    machine.disk(f"{disk}/virtio2/block", "vda")
+    machine.disk(f"{disk}/virtio2/block", "vda", queues=1, rotational=1)
     nic = machine.pci("pci0000:00/0000:00:07.0", "0x020000",
                       driver="virtio-pci", **every)
     machine.put(f"{nic}/virtio3/net/eth0/speed", -1)
     machine.put("proc/cpuinfo", "flags\t\t: fpu sse2 hypervisor avx2")
+    machine.put("sys/class/dmi/id/sys_vendor", "QEMU")
+    machine.nvidia("550.54.15", "NVIDIA A100-SXM4-80GB",
+                   ("0000:00:04.0", "0000:00:05.0"))
+    container(machine)
+
+
+def container(machine):
+    """A job in a small container, whose limits are those of its parents."""
+    machine.put("proc/self/cgroup", "0::/pods/pod1/main")
+    machine.cgroup("sys/fs/cgroup/pods", {"memory.high": "805306368"})
+    machine.cgroup("sys/fs/cgroup/pods/pod1",
+                   {"cpu.max": "250000 100000", "memory.max": "536870912"})
+    machine.cgroup("sys/fs/cgroup/pods/pod1/main",
+                   {"cpu.max": "max 100000", "memory.max": "max"})
+    machine.put("proc/self/limits", "\n".join([
+        "Max open files            256                  "
+        "256                  files     ",
+        "Max locked memory         65536                "
+        "65536                bytes     "]))
+    machine.put("proc/pressure/cpu",
+                "some avg10=35.10 avg60=9 avg300=4 total=1")
+    machine.put("proc/pressure/io", "full avg10=41.00 avg60=9 avg300=4 total=1")
+    machine.put("proc/pressure/memory",
+                "full avg10=6.00 avg60=9 avg300=4 total=1")
+    machine.put("proc/sys/vm/max_map_count", 4096)
 
 
 def gpu_memory(machine):
@@ -289,14 +397,22 @@ def gpu_memory(machine):
                 **links(GEN5, 16))
     machine.put("proc/driver/nvidia/gpus/0009:01:00.0/numa_status",
                 "Node: 1\nStatus: online")
-    machine.put("proc/driver/nvidia/gpus/0009:01:00.0/information",
-                "Model: \t\t NVIDIA GH200 480GB\nDevice Minor: \t 0")
+    machine.nvidia("570.86.10", "NVIDIA GH200 480GB", ("0009:01:00.0",), 0)
+    machine.metal("fp asimd evtstrm", range(72), "powersave", "cppc_cpufreq")
+    machine.put("proc/driver/nvidia-fs/version", "version: 2.17")
+    huge = "sys/kernel/mm/transparent_hugepage"
+    machine.put(f"{huge}/enabled", "always madvise [never]")
     nvme = machine.pci("pci10005:00/10005:00:00.0/10005:01:00.0", NVME,
                        vendor="0x144d", driver="nvme", **local,
                        **links(GEN5, 4))
     machine.pci("pci10005:00/10005:00:00.0", BRIDGE, numa_node=0,
                 **links(GEN5, 4))
-    machine.disk(f"{nvme}/nvme/nvme0", "nvme0n1")
+    machine.config(port, 0x1d)
+    machine.put("proc/sys/kernel/numa_balancing", 1)
+    machine.put("proc/sys/vm/zone_reclaim_mode", 1)
+    machine.iommu_group(nvme, 7, "DMA-FQ")
+    machine.iommu_group(f"sys/devices/{port}/0009:01:00.0", 3, "DMA")
+    machine.disk(f"{nvme}/nvme/nvme0", "nvme0n1", queues=72)
 
 
 MACHINES = {"two-sockets": two_sockets, "vm-unknown": vm_unknown,

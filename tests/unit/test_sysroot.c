@@ -81,6 +81,51 @@ static void read_what_is_no_text_is_refused(void **state)
                    "/sys/long/x: open: Not a directory");
 }
 
+static void read_bytes_gives_the_first_of_them(void **state)
+{
+    char bytes[4] = "old";
+    size_t got = 7;
+
+    (void)state;
+    tree_bytes("/sys/config", "\0\1\2\3\4\5", 6);
+    assert_int_equal(
+        fg_sysroot_read_bytes(root, "/sys/config", bytes, 4, &got, NULL),
+        FG_OK);
+    assert_int_equal(got, 4);
+    assert_memory_equal(bytes, "\0\1\2\3", 4);
+    tree_bytes("/sys/short", "\0\n", 2);
+    assert_int_equal(
+        fg_sysroot_read_bytes(root, "/sys/short", bytes, 4, &got, NULL), FG_OK);
+    assert_int_equal(got, 2);
+    assert_memory_equal(bytes, "\0\n\2\3", 4);
+    tree_file("/sys/empty", "");
+    assert_int_equal(
+        fg_sysroot_read_bytes(root, "/sys/empty", bytes, 4, &got, NULL), FG_OK);
+    assert_int_equal(got, 0);
+}
+
+static void read_bytes_of_no_file_is_refused(void **state)
+{
+    char bytes[4] = "old";
+    size_t got = 7;
+    struct fg_error err;
+
+    (void)state;
+    assert_int_equal(
+        fg_sysroot_read_bytes(root, "/sys/none", bytes, 4, &got, &err),
+        FG_ERR_NOT_FOUND);
+    assert_string_equal(err.message,
+                        "/sys/none: open: No such file or directory");
+    assert_int_equal(fg_sysroot_read_bytes(root, "/sys", bytes, 4, &got, &err),
+                     FG_ERR_UNSUPPORTED);
+    assert_string_equal(err.message, "/sys: open: wanted a file");
+    assert_int_equal(fg_sysroot_read_bytes(root, "/sys", bytes, 0, &got, &err),
+                     FG_ERR_ARGUMENT);
+    assert_string_equal(err.message, "/sys: read: got no room");
+    assert_string_equal(bytes, "old");
+    assert_int_equal(got, 7);
+}
+
 static void read_links_stay_below_the_root(void **state)
 {
     char text[16];
@@ -273,20 +318,6 @@ static void read_lines_longest_line_is_taken_and_longer_refused(void **state)
     assert_string_equal(err.message, "/proc: open: wanted a file");
 }
 
-static void read_start_cuts_and_takes_any_byte(void **state)
-{
-    char bytes[4];
-    size_t got = 0;
-
-    (void)state;
-    tree_bytes("/proc/start", "a\0bcdef", 7);
-    assert_int_equal(fgi_sysroot_read_start(root, "/proc/start", bytes,
-                                            sizeof(bytes), &got, NULL),
-                     FG_OK);
-    assert_int_equal(got, 4);
-    assert_memory_equal(bytes, "a\0bc", 4);
-}
-
 static void read_link_gives_the_text(void **state)
 {
     char target[FG_SYSROOT_PATH_BYTES];
@@ -315,6 +346,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(read_a_file_gives_its_text),
         CASE(read_what_is_no_text_is_refused),
+        CASE(read_bytes_gives_the_first_of_them),
+        CASE(read_bytes_of_no_file_is_refused),
         CASE(read_links_stay_below_the_root),
         CASE(read_links_in_a_circle_end),
         CASE(read_a_path_too_long_is_refused),
@@ -324,7 +357,6 @@ int main(void)
         CASE(read_this_machine_works),
         CASE(read_lines_gives_each_line),
         CASE(read_lines_longest_line_is_taken_and_longer_refused),
-        CASE(read_start_cuts_and_takes_any_byte),
         CASE(read_link_gives_the_text),
     };
 

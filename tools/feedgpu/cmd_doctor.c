@@ -1,83 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* feedgpu doctor: runs the tables of checks; the exit status is the worst. */
 #include <stdlib.h>
-#include <string.h>
 
 #include "doctor.h"
-#include "doctor_rules.h"
+#include "doctor_nvml.h"
+#include "doctor_path.h"
 #include "report.h"
 #include "tables.h"
 
 /* Doctor's own statuses: a run that could not begin has no clean bill. */
 #define STATUS_UNABLE 2
 
-bool doctor_read(const struct doctor *doctor, const char *path, char *text,
-                 size_t text_bytes)
-{
-    return fg_sysroot_read(doctor->root, path, text, text_bytes, NULL) == FG_OK;
-}
-
-bool doctor_read_count(const struct doctor *doctor, const char *path,
-                       uint64_t *count)
-{
-    char text[64];
-    return doctor_read(doctor, path, text, sizeof(text)) &&
-           rule_count(text, count);
-}
-
-bool doctor_read_field(const struct doctor *doctor, const char *path,
-                       const char *key, char *text, size_t text_bytes)
-{
-    char file[8192];
-    size_t length = strlen(key);
-    if (!doctor_read(doctor, path, file, sizeof(file))) {
-        return false;
-    }
-    for (const char *line = file; line != NULL;) {
-        if (strncmp(line, key, length) == 0 && line[length] == ':') {
-            line += length + 1;
-            line += strspn(line, " \t");
-            snprintf(text, text_bytes, "%.*s", (int)strcspn(line, "\n"), line);
-            return true;
-        }
-        line = strchr(line, '\n');
-        line = line != NULL ? line + 1 : NULL;
-    }
-    return false;
-}
-
-const struct fg_pci_device *doctor_next_gpu(const struct doctor *doctor,
-                                            uint32_t *index)
-{
-    while (*index < fg_topology_pci_count(doctor->topology)) {
-        const struct fg_pci_device *device =
-            fg_topology_pci(doctor->topology, (*index)++);
-        if (device->kind == FG_PCI_GPU || device->kind == FG_PCI_ACCELERATOR) {
-            return device;
-        }
-    }
-    return NULL;
-}
-
-bool doctor_lacks_gpu(struct doctor *doctor)
-{
-    uint32_t index = 0;
-    if (doctor_next_gpu(doctor, &index) != NULL) {
-        return false;
-    }
-    doctor_say(doctor, NULL, VERDICT_NA, "no GPU here");
-    return true;
-}
-
-uint32_t doctor_node_count(const struct doctor *doctor)
-{
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < fg_topology_node_count(doctor->topology); i++) {
-        const struct fg_node *node = fg_topology_node(doctor->topology, i);
-        count += (node->flags & FG_NODE_DEVICE_MEMORY) == 0;
-    }
-    return count;
-}
+/* What weighs most comes first: so do the fixes. */
+const struct check_group *const doctor_groups[] = {
+    &gpu_checks,    &driver_checks, &state_checks,   &nodes_checks,
+    &disk_checks,   &path_checks,   &process_checks, &cgroup_checks,
+    &kernel_checks, &memory_checks, &pcie_checks,    NULL,
+};
 
 static void run_group(struct doctor *doctor, const struct check_group *group)
 {
@@ -85,18 +24,46 @@ static void run_group(struct doctor *doctor, const struct check_group *group)
     for (uint32_t i = 0; i < group->count; i++) {
         doctor->check = &group->checks[i];
         doctor->check->run(doctor);
+        doctor->check_count++;
     }
+}
+
+/* Say what cannot be meant, and give false. */
+static bool is_usable(const struct options *options)
+{
+    if (options->operand_count > 0 && options->operands[0][0] == '\0') {
+        complain("PATH: got an empty name");
+        return false;
+    }
+    if (options->operand_count > 0 && options->sysroot != NULL) {
+        complain("%s: got PATH and --sysroot: wanted one of them, a copy of "
+                 "/sys and /proc knows no files",
+                 options->operands[0]);
+        return false;
+    }
+    return true;
+}
+
+static void close_doctor(struct doctor *doctor)
+{
+    nvml_close(doctor->nvml);
+    path_close(doctor->data);
+    fg_topology_close(doctor->topology);
+    free(doctor->records);
 }
 
 static int run(const struct options *options)
 {
-    static const struct check_group *const groups[] = {
-        &gpu_checks,    &nodes_checks, &process_checks,
-        &kernel_checks, &disk_checks,
-    };
     struct doctor doctor = {.options = options};
     struct fg_topology_config config;
     struct fg_error err;
+    if (options->checks) {
+        doctor_list(options->json);
+        return STATUS_DONE;
+    }
+    if (!is_usable(options)) {
+        return STATUS_UNABLE;
+    }
     fg_topology_config_init(&config);
     config.sysroot = options->sysroot;
     if (fg_topology_open(&config, &doctor.topology, &err) != FG_OK) {
@@ -105,12 +72,21 @@ static int run(const struct options *options)
     }
     doctor.root = fg_topology_sysroot(doctor.topology);
     doctor.is_copy = fg_sysroot_is_copy(doctor.root);
-    for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {
-        run_group(&doctor, groups[i]);
+    if (options->operand_count > 0) {
+        doctor.path = options->operands[0];
+        doctor.data = path_open(&doctor);
+        if (doctor.data == NULL) {
+            close_doctor(&doctor);
+            return STATUS_UNABLE;
+        }
+    }
+    for (size_t i = 0; doctor_groups[i] != NULL; i++) {
+        if (doctor_groups[i] != &path_checks || doctor.data != NULL) {
+            run_group(&doctor, doctor_groups[i]);
+        }
     }
     doctor_finish(&doctor);
-    fg_topology_close(doctor.topology);
-    free(doctor.records);
+    close_doctor(&doctor);
     return doctor_exit_status(&doctor);
 }
 
@@ -118,26 +94,36 @@ static const struct option doctor_options[] = {
     {"sysroot", 0, OPTION_TEXT, offsetof(struct options, sysroot), "DIR", 0, 0,
      "this machine", "a folder with a copy of another machine's sys and proc"},
     {"verbose", 'v', OPTION_FLAG, offsetof(struct options, verbose), NULL, 0, 0,
-     NULL, "also each check that is not known or does not apply"},
+     NULL, "every finding by itself, with its evidence"},
+    {"checks", 0, OPTION_FLAG, offsetof(struct options, checks), NULL, 0, 0,
+     NULL,
+     "list the checks, what each reads and what it tells; look at "
+     "nothing"},
 };
 
-static const struct option_group doctor_group = {"What to look at",
-                                                 doctor_options, 2};
+static const struct option_group doctor_group = {
+    "What to look at", doctor_options,
+    sizeof(doctor_options) / sizeof(doctor_options[0])};
 
 const struct command doctor_command = {
     .name = "doctor",
-    .synopsis = "[OPTION]...",
+    .synopsis = "[OPTION]... [PATH]",
     .summary = "find what slows feeding on this machine, and how to fix it",
-    .story = "Looks at GPUs, NUMA nodes, this process's limits, the kernel and "
-             "the disks, and changes nothing. What cannot be read is unknown, "
-             "never a fault; nor is a virtual machine.\n\n"
-             "Exit status: 0 clean, 1 warnings, 2 failures, wrong usage or a "
-             "--sysroot that cannot be read.",
+    .story =
+        "Looks at GPUs, their driver and links, NUMA nodes, this process's "
+        "limits, the kernel and the disks, and changes nothing. With PATH, "
+        "a file, a folder, a glob pattern in quotes or @LIST, also at the "
+        "way from that data to the GPU: file system, disks, direct reads, "
+        "page cache. What cannot be read is unknown, never a fault; nor "
+        "is a virtual machine.\n\n"
+        "Exit status: 0 clean, 1 warnings, 2 failures, wrong usage or a "
+        "PATH or --sysroot that cannot be read.",
     .examples = "  feedgpu doctor\n"
+                "  feedgpu doctor shards\n"
                 "  feedgpu doctor --json\n"
                 "  feedgpu doctor --sysroot copied-machine\n",
     .operands_min = 0,
-    .operands_max = 0,
+    .operands_max = 1,
     .operand = "PATH",
     .groups = {&doctor_group, &general_group},
     .run = run,

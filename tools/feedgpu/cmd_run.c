@@ -12,13 +12,16 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "preload.h"
 #include "report.h"
 #include "run.h"
 #include "tables.h"
+
+#define SETTLE_STEP_NS 10000000 /* 10 ms */
+#define SETTLE_STEPS_MAX 20
 
 static void print_log(enum fg_log_level level, const char *line, void *context)
 {
@@ -71,14 +74,29 @@ static char **prepare_feeding(struct run *run)
     return environment;
 }
 
-/* What the feeder has counted. Its threads may still be running. */
-static void collect(struct run *run)
+/* The program has ended; the feeder may still be hearing what it did last. */
+static void settle(struct run *run)
 {
-    if (run->feeder == NULL) {
-        return;
-    }
+    const struct timespec step = {.tv_nsec = SETTLE_STEP_NS};
+    struct fg_feeder_stats before;
+    int steps = 0;
     run->stats.struct_size = sizeof(run->stats);
     fg_feeder_get_stats(run->feeder, &run->stats);
+    do {
+        before = run->stats;
+        nanosleep(&step, NULL);
+        fg_feeder_get_stats(run->feeder, &run->stats);
+    } while (++steps < SETTLE_STEPS_MAX &&
+             (run->stats.events != before.events ||
+              run->stats.files != before.files));
+}
+
+static void collect(struct run *run)
+{
+    if (run->feeder == NULL || run->options->run.report == REPORT_NONE) {
+        return;
+    }
+    settle(run);
     run->actors = calloc(RUN_ROOM, sizeof(*run->actors));
     run->groups = calloc(RUN_ROOM, sizeof(*run->groups));
     if (run->actors != NULL) {
@@ -112,30 +130,87 @@ static void write_report(const struct run *run, FILE *out)
     }
 }
 
-/* A report that did not arrive is said, and is not the program's failure. */
-static void finish_report(const struct run *run, FILE *out)
+/* Names come from the program: none of them may move a terminal's cursor. */
+static void tame(char *text, size_t length)
 {
-    const char *path = run->options->run.report_path;
-    write_report(run, out);
-    if (path != NULL) {
-        bool is_good = fflush(out) == 0 && !ferror(out);
-        if (fclose(out) != 0 || !is_good) {
-            complain("%s: write: %s", path, strerror(errno));
+    for (size_t i = 0; i < length; i++) {
+        if (((unsigned char)text[i] < ' ' && text[i] != '\n') ||
+            text[i] == 0x7f) {
+            text[i] = '?';
         }
     }
 }
 
-/* Opened before the program starts: it may run for days. NULL: said why not. */
-static FILE *open_report(const struct options *options)
+/*
+ * The report is written at once, so that those of several ranks do not mix.
+ * One that did not arrive is said, and is not the program's failure.
+ */
+static void finish_report(const struct run *run, FILE *out)
 {
-    const char *path = options->run.report_path;
-    if (path == NULL) {
+    const char *path = run->report_path[0] != '\0' ? run->report_path : NULL;
+    char *text = NULL;
+    size_t length = 0;
+    FILE *memory = open_memstream(&text, &length);
+    bool is_good = false;
+    errno = ENOMEM;
+    if (memory != NULL) {
+        write_report(run, memory);
+        is_good = fclose(memory) == 0;
+        if (run->options->run.report == REPORT_TEXT) {
+            tame(text, length);
+        }
+        is_good = is_good && fwrite(text, 1, length, out) == length &&
+                  fflush(out) == 0;
+    }
+    free(text);
+    if (path != NULL && (fclose(out) != 0 || !is_good)) {
+        complain("%s: write: %s", path, strerror(errno));
+    }
+}
+
+/* --report-file with %r for the rank, %p for this process, %% for a %. */
+static bool expand_path(struct run *run)
+{
+    const char *variable;
+    const char *rank = run_rank(&variable);
+    size_t length = 0;
+    for (const char *c = run->options->run.report_path; *c != '\0'; c++) {
+        char number[16];
+        char letter[2] = {*c, '\0'};
+        const char *piece = letter;
+        if (c[0] == '%' && c[1] == 'r') {
+            piece = rank != NULL ? rank : "0";
+        } else if (c[0] == '%' && c[1] == 'p') {
+            snprintf(number, sizeof(number), "%d", (int)getpid());
+            piece = number;
+        }
+        c += c[0] == '%' && c[1] != '\0' && strchr("rp%", c[1]) ? 1 : 0;
+        length +=
+            (size_t)snprintf(run->report_path + length,
+                             sizeof(run->report_path) - length, "%s", piece);
+        if (length >= sizeof(run->report_path)) {
+            complain("run: --report-file: got a path of more than %zu bytes",
+                     sizeof(run->report_path) - 1);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Opened before the program starts: it may run for days. NULL: said why not. */
+static FILE *open_report(struct run *run)
+{
+    if (run->options->run.report_path == NULL) {
         return stderr;
     }
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (!expand_path(run)) {
+        return NULL;
+    }
+    int fd =
+        open(run->report_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     FILE *out = fd >= 0 ? fdopen(fd, "w") : NULL;
     if (out == NULL) {
-        complain("%s: open: %s", path, strerror(errno));
+        complain("%s: open: %s", run->report_path, strerror(errno));
         if (fd >= 0) {
             close(fd);
         }
@@ -145,7 +220,7 @@ static FILE *open_report(const struct options *options)
 
 static int run_program(struct run *run)
 {
-    FILE *out = open_report(run->options);
+    FILE *out = open_report(run);
     if (out == NULL) {
         return STATUS_LAUNCHER;
     }
@@ -208,9 +283,11 @@ static int run(const struct options *options)
     /* exec's prototype is older than const. */
     memcpy(&run.launch.command, &own.operands, sizeof(own.operands));
     run.launch.bind = &run.bind;
-    launch_prepare(&run.launch);
-    bind_prepare(&run.bind);
-    int status = run_program(&run);
+    int status = STATUS_LAUNCHER;
+    if (launch_prepare(&run.launch)) {
+        bind_prepare(&run.bind);
+        status = run_program(&run);
+    }
     run_globs_fini(&run.globs);
     return launch_finish(&run.launch, status);
 }
@@ -249,7 +326,7 @@ static const struct option report_options[] = {
     {"report", 0, OPTION_CHOICE, AT(run.report), "text|json|html|none", 0, 0,
      NULL, "what to say when the program has ended"},
     {"report-file", 0, OPTION_TEXT, AT(run.report_path), "FILE", 0, 0, "stderr",
-     "where to write it"},
+     "where to write it; %r in it is the rank, %p the process id"},
     {"json", 0, OPTION_FLAG, AT(json), NULL, 0, 0, NULL,
      "the same as --report json"},
     {"verbose", 'v', OPTION_FLAG, AT(verbose), NULL, 0, 0, NULL,

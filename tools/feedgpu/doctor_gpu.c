@@ -1,6 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* GPUs: their links all the way up, and who drives them. */
+/* GPUs: which there are, and their links all the way up. */
 #include "doctor.h"
+
+/* "NVIDIA H100 80GB HBM3", from what its driver says of it; or "". */
+static void read_model(const struct doctor *doctor, const char *bus_id,
+                       char *model, size_t model_bytes)
+{
+    char path[96];
+    snprintf(path, sizeof(path), "/proc/driver/nvidia/gpus/%s/information",
+             bus_id);
+    if (!doctor_read_field(doctor, path, "Model", model, model_bytes)) {
+        model[0] = '\0';
+    }
+}
 
 static void check_present(struct doctor *doctor)
 {
@@ -13,10 +25,14 @@ static void check_present(struct doctor *doctor)
     }
     index = 0;
     while ((gpu = doctor_next_gpu(doctor, &index)) != NULL) {
-        doctor_say(doctor, gpu->bus_id,
-                   gpu->driver[0] != '\0' ? VERDICT_PASS : VERDICT_INFO,
-                   gpu->driver[0] != '\0' ? "driver %s" : "no driver%s",
-                   gpu->driver);
+        char model[96];
+        read_model(doctor, gpu->bus_id, model, sizeof(model));
+        if (gpu->driver[0] == '\0') {
+            doctor_say(doctor, gpu->bus_id, VERDICT_INFO, "no driver");
+        } else {
+            doctor_say(doctor, gpu->bus_id, VERDICT_PASS, "%s%sdriver %s",
+                       model, model[0] != '\0' ? ", " : "", gpu->driver);
+        }
     }
 }
 
@@ -104,27 +120,32 @@ static void check_upstream(struct doctor *doctor)
     }
 }
 
-static void check_driver(struct doctor *doctor)
-{
-    char text[256];
-    if (doctor_lacks_gpu(doctor)) {
-        return;
-    }
-    if (doctor_read(doctor, "/proc/driver/nvidia/version", text,
-                    sizeof(text))) {
-        doctor_say(doctor, NULL, VERDICT_PASS, "NVIDIA's driver is loaded");
-    } else {
-        doctor_say(doctor, NULL, VERDICT_UNKNOWN,
-                   "no /proc/driver/nvidia/version");
-    }
-}
-
 static const struct check checks[] = {
-    {"gpu-present", "GPU", check_present},
-    {"gpu-link-width", "GPU link width", check_width},
-    {"gpu-link-speed", "GPU link speed", check_speed},
-    {"gpu-upstream", "Way up from the GPU", check_upstream},
-    {"gpu-driver", "GPU driver", check_driver},
+    {.name = "gpu-present",
+     .title = "GPU",
+     .passed = "have a driver",
+     .reads = "PCI devices of class 0300, 0302 and 1200; "
+              "/proc/driver/nvidia/gpus/*/information",
+     .warns = "no GPU, or one without a driver: INFO",
+     .run = check_present},
+    {.name = "gpu-link-width",
+     .title = "GPU link width",
+     .passed = "use all their lanes",
+     .reads = "current_link_width, max_link_width",
+     .warns = "fewer lanes than the GPU has: WARN, also when it is idle",
+     .run = check_width},
+    {.name = "gpu-link-speed",
+     .title = "GPU link speed",
+     .passed = "run at their full speed",
+     .reads = "current_link_speed, max_link_speed",
+     .warns = "slower: INFO, since an idle GPU slows its link down",
+     .run = check_speed},
+    {.name = "gpu-upstream",
+     .title = "Way up from the GPU",
+     .passed = "have no slower link above them",
+     .reads = "max_link_speed and max_link_width of every bridge above",
+     .warns = "a bridge allows half or less of the GPU's own: WARN; less: INFO",
+     .run = check_upstream},
 };
 
 const struct check_group gpu_checks = {"GPUs", checks,

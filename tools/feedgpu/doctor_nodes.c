@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "doctor.h"
+#include "size.h"
 
 static void check_home(struct doctor *doctor)
 {
@@ -74,6 +75,46 @@ static void check_pairs(struct doctor *doctor)
     }
 }
 
+static void check_memory(struct doctor *doctor)
+{
+    uint32_t index = 0;
+    const struct fg_pci_device *gpu;
+    if (doctor_lacks_gpu(doctor)) {
+        return;
+    }
+    if (doctor_node_count(doctor) <= 1) {
+        doctor_say(doctor, NULL, VERDICT_NA, "only one node");
+        return;
+    }
+    while ((gpu = doctor_next_gpu(doctor, &index)) != NULL) {
+        struct finding f = {.subject = gpu->bus_id, .verdict = VERDICT_PASS};
+        char amount[SIZE_TEXT_BYTES];
+        const struct fg_node *node =
+            fg_topology_find_node(doctor->topology, gpu->home.node);
+        if (node == NULL || node->free_bytes == FG_UNKNOWN) {
+            doctor_say(doctor, gpu->bus_id, VERDICT_UNKNOWN,
+                       node == NULL ? "its home node is not known"
+                                    : "its node's meminfo cannot be read");
+            continue;
+        }
+        size_format(node->free_bytes, amount);
+        finding_put(f.why, "%s free on its node %d", amount, node->node);
+        if (node->free_bytes < POOL_BYTES) {
+            f.verdict = VERDICT_WARN;
+            finding_put(f.why,
+                        "only %s free on its node %d: buffers would lie on "
+                        "another",
+                        amount, node->node);
+            finding_put(f.fix, "see who fills it: numastat -m; the page cache "
+                               "goes with: echo 1 > /proc/sys/vm/drop_caches");
+        }
+        finding_put(f.evidence,
+                    "MemFree=%s (/sys/devices/system/node/node%d/meminfo)",
+                    amount, node->node);
+        doctor_report(doctor, &f);
+    }
+}
+
 /* A switch of the kernel that should be 0 on a machine with several nodes. */
 static void check_zero(struct doctor *doctor, const char *path,
                        const char *harm)
@@ -109,10 +150,35 @@ static void check_reclaim(struct doctor *doctor)
 }
 
 static const struct check checks[] = {
-    {"device-node", "Home node", check_home},
-    {"gpu-nvme", "GPU and NVMe", check_pairs},
-    {"numa-balancing", "NUMA balancing", check_balancing},
-    {"zone-reclaim", "Zone reclaim", check_reclaim},
+    {.name = "device-node",
+     .title = "Home node",
+     .passed = "have a known home node",
+     .reads = "numa_node and local_cpulist of GPUs, NVMe and NICs, and of the "
+              "bridges above",
+     .warns = "-1 with several nodes: UNKNOWN",
+     .run = check_home},
+    {.name = "gpu-nvme",
+     .title = "GPU and NVMe",
+     .passed = "have an NVMe on their node",
+     .reads = "the home nodes of both",
+     .warns = "no NVMe on the GPU's node: WARN",
+     .run = check_pairs},
+    {.name = "node-memory",
+     .title = "Free on GPU's node",
+     .passed = "have room on their node",
+     .reads = "/sys/devices/system/node/node*/meminfo",
+     .warns = "less than 1 GiB free: WARN",
+     .run = check_memory},
+    {.name = "numa-balancing",
+     .title = "NUMA balancing",
+     .reads = "/proc/sys/kernel/numa_balancing",
+     .warns = "on, with several nodes: WARN",
+     .run = check_balancing},
+    {.name = "zone-reclaim",
+     .title = "Zone reclaim",
+     .reads = "/proc/sys/vm/zone_reclaim_mode",
+     .warns = "on, with several nodes: WARN",
+     .run = check_reclaim},
 };
 
 const struct check_group nodes_checks = {"NUMA", checks,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Arithmetic of the doctor's checks. What is read comes from files that may
- * hold anything, so each function says false or "none" to what it does not
- * understand.
+ * Arithmetic of the doctor's checks: numbers, lists, limits, cgroups. What is
+ * read comes from files that may hold anything, so each function says false or
+ * "none" to what it does not understand.
  */
 #include "doctor_rules.h"
 
@@ -126,57 +126,112 @@ bool rule_lists_meet(const char *a, const char *b)
     return false;
 }
 
+uint64_t rule_list_count(const char *list)
+{
+    uint64_t count = 0;
+    uint64_t first;
+    uint64_t last;
+    while (take_range(&list, &first, &last)) {
+        if (last < first || last - first >= UINT32_MAX) {
+            return 0;
+        }
+        count += last - first + 1;
+    }
+    return is_end(list) ? count : 0;
+}
+
+bool rule_field(const char *text, const char *key, char *value,
+                size_t value_bytes)
+{
+    size_t length = strlen(key);
+    for (const char *line = text; line != NULL;) {
+        if (strncmp(line, key, length) == 0) {
+            const char *at = line + length + strspn(line + length, " \t");
+            if (*at == ':') {
+                at++;
+                at += strspn(at, " \t");
+                snprintf(value, value_bytes, "%.*s", (int)strcspn(at, "\n"),
+                         at);
+                return true;
+            }
+        }
+        line = strchr(line, '\n');
+        line = line != NULL ? line + 1 : NULL;
+    }
+    return false;
+}
+
+bool rule_limit(const char *text, const char *name, uint64_t *limit)
+{
+    size_t length = strlen(name);
+    for (const char *line = text; line != NULL;) {
+        if (strncmp(line, name, length) == 0 && line[length] == ' ') {
+            uint64_t value;
+            line += length + strspn(line + length, " ");
+            if (strncmp(line, "unlimited", 9) == 0) {
+                *limit = UINT64_MAX;
+                return true;
+            }
+            if (!take_count(&line, &value) || *line != ' ') {
+                return false;
+            }
+            *limit = value;
+            return true;
+        }
+        line = strchr(line, '\n');
+        line = line != NULL ? line + 1 : NULL;
+    }
+    return false;
+}
+
+/* Is the name among those of "cpu,cpuacct", which take length bytes? */
+static bool is_among(const char *names, size_t length, const char *name)
+{
+    const char *end = names + length;
+    size_t wanted = strlen(name);
+    while (names < end) {
+        size_t here = strcspn(names, ",:");
+        if (here == wanted && strncmp(names, name, here) == 0) {
+            return true;
+        }
+        names += here + 1;
+    }
+    return false;
+}
+
+bool rule_cgroup(const char *text, const char *controller, char *path,
+                 size_t path_bytes)
+{
+    for (const char *line = text; line != NULL && *line != '\0';) {
+        const char *names = strchr(line, ':');
+        const char *end = names != NULL ? strchr(names + 1, ':') : NULL;
+        const char *next = strchr(line, '\n');
+        if (end != NULL && end[1] == '/' && (next == NULL || end < next)) {
+            size_t length = (size_t)(end - names - 1);
+            size_t path_length = strcspn(end + 1, "\n");
+            bool is_it = controller[0] == '\0'
+                             ? length == 0
+                             : is_among(names + 1, length, controller);
+            if (is_it && path_length < path_bytes) {
+                snprintf(path, path_bytes, "%.*s", (int)path_length, end + 1);
+                return true;
+            }
+        }
+        line = next != NULL ? next + 1 : NULL;
+    }
+    return false;
+}
+
 bool rule_chosen(const char *text, char *choice, size_t choice_bytes)
 {
     const char *open = strchr(text, '[');
     const char *close = open != NULL ? strchr(open, ']') : NULL;
-    if (close == NULL || (size_t)(close - open) > choice_bytes) {
+    if (close == NULL || close == open + 1 ||
+        (size_t)(close - open) > choice_bytes) {
         return false;
     }
     snprintf(choice, choice_bytes, "%.*s", (int)(close - open - 1), open + 1);
-    return choice[0] != '\0';
-}
-
-#define CONFIG_BYTES 4096u
-#define EXTENDED_FIRST 0x100u
-#define CAPABILITY_ACS 0x000du
-#define ACS_CONTROL 6u     /* offset of the control register */
-#define ACS_REDIRECTS 0xcu /* bits: P2P request, P2P completion redirect */
-
-static uint32_t read_u32(const uint8_t *bytes)
-{
-    return (uint32_t)bytes[0] | (uint32_t)bytes[1] << 8 |
-           (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 24;
-}
-
-enum acs rule_acs(const uint8_t *config, size_t bytes)
-{
-    uint32_t offset = EXTENDED_FIRST;
-    if (bytes < CONFIG_BYTES) {
-        return ACS_HIDDEN;
-    }
-    /* A capability takes 4 bytes at least, so a longer walk is a circle. */
-    for (uint32_t i = 0; i < (CONFIG_BYTES - EXTENDED_FIRST) / 4; i++) {
-        uint32_t header = read_u32(config + offset);
-        if (header == 0 || header == UINT32_MAX) {
-            return ACS_ABSENT;
-        }
-        if ((header & 0xffff) == CAPABILITY_ACS) {
-            if (offset + ACS_CONTROL + 2 > CONFIG_BYTES) {
-                return ACS_DAMAGED;
-            }
-            return config[offset + ACS_CONTROL] & ACS_REDIRECTS ? ACS_REDIRECT
-                                                                : ACS_OFF;
-        }
-        offset = header >> 20 & 0xffc;
-        if (offset == 0) {
-            return ACS_ABSENT;
-        }
-        if (offset < EXTENDED_FIRST) {
-            return ACS_DAMAGED;
-        }
-    }
-    return ACS_DAMAGED;
+    return true;
 }
 
 bool rule_parent(char *path)

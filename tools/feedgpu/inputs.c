@@ -39,6 +39,10 @@ static bool fail_path(const char *path, const char *action, int reason)
 
 static bool add_file(struct inputs *inputs, const char *path, uint64_t size)
 {
+    if (inputs->count_max != 0 && inputs->count == inputs->count_max) {
+        inputs->is_cut = true;
+        return true;
+    }
     if (inputs->count == inputs->capacity) {
         size_t capacity = inputs->capacity ? inputs->capacity * 2 : 64;
         struct input_file *files =
@@ -97,7 +101,7 @@ static bool add_folder(struct inputs *inputs, const char *path)
     FTS *walk =
         fts_open(roots, FTS_PHYSICAL | FTS_COMFOLLOW | FTS_NOCHDIR, by_name);
     bool is_good = walk != NULL || fail_path(path, "read folder", errno);
-    while (is_good) {
+    while (is_good && !inputs->is_cut) {
         errno = 0;
         const FTSENT *entry = fts_read(walk);
         if (entry == NULL) {
@@ -155,7 +159,8 @@ static bool add_list(struct inputs *inputs, const char *list)
     size_t room = 0;
     bool is_good = true;
     ssize_t length;
-    while (is_good && (length = getline(&line, &room, file)) >= 0) {
+    while (is_good && !inputs->is_cut &&
+           (length = getline(&line, &room, file)) >= 0) {
         while (length > 0 && strchr("\r\n", line[length - 1]) != NULL) {
             line[--length] = '\0';
         }

@@ -16,6 +16,8 @@ struct inputs {
     struct input_file *files; /* owned, in order */
     size_t count;             /* used entries */
     size_t capacity;          /* entries there is room for */
+    size_t count_max;         /* stop at so many files; 0: no limit */
+    bool is_cut;              /* there were more */
     uint64_t bytes;           /* sum of the sizes */
 };
 

@@ -39,10 +39,15 @@ static json_t *text_of_bytes(const char *text)
     return value;
 }
 
-void json_put_text(json_t *object, const char *key, const char *text)
+json_t *json_text(const char *text)
 {
     json_t *value = json_string(text);
-    json_object_set_new(object, key, value ? value : text_of_bytes(text));
+    return value != NULL ? value : text_of_bytes(text);
+}
+
+void json_put_text(json_t *object, const char *key, const char *text)
+{
+    json_object_set_new(object, key, json_text(text));
 }
 
 void json_put_count(json_t *object, const char *key, uint64_t count)

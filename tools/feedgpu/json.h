@@ -18,6 +18,9 @@
 /* A new object of this type ("epoch"). The caller owns it until json_emit. */
 json_t *json_begin(const char *type);
 
+/* A text; bytes that are no UTF-8 become '?'. */
+json_t *json_text(const char *text);
+
 void json_put_text(json_t *object, const char *key, const char *text);
 void json_put_count(json_t *object, const char *key, uint64_t count);
 void json_put_real(json_t *object, const char *key, double value);

@@ -35,7 +35,7 @@ struct setback {
     int errno_value;
 };
 
-void launch_prepare(struct launch *launch)
+bool launch_prepare(struct launch *launch)
 {
     int fd;
     launch_signals_take(&launch->signals);
@@ -46,6 +46,11 @@ void launch_prepare(struct launch *launch)
         close(fd);
     }
     prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+    if (pipe2(launch->setbacks, O_CLOEXEC) != 0) {
+        complain("%s: pipe: %s", launch->command[0], strerror(errno));
+        return false;
+    }
+    return true;
 }
 
 static void tell(int fd, struct setback setback)
@@ -98,11 +103,7 @@ static void note_setback(struct launch *launch, const struct setback *setback)
 bool launch_start(struct launch *launch)
 {
     struct setback setback;
-    int fds[2];
-    if (pipe2(fds, O_CLOEXEC) != 0) {
-        complain("%s: pipe: %s", launch->command[0], strerror(errno));
-        return false;
-    }
+    const int *fds = launch->setbacks;
     if (launch->bind != NULL && launch->bind->is_wanted &&
         launch->bind->node >= 0) {
         launch->bind->is_bound = true;
@@ -199,10 +200,13 @@ static void follow_stop(const struct launch *launch)
     }
 }
 
-/* A terminal's signals go to the whole group: the program has them already. */
-static bool is_ours_alone(int number, const siginfo_t *info)
+/* A terminal's signals go to the whole group: the program has them already.
+ * What somebody has sent is meant for the program. */
+static bool was_sent(int number, const siginfo_t *info)
 {
-    return number != SIGCHLD && info->si_code != SI_KERNEL;
+    return number != SIGCHLD &&
+           (info->si_code == SI_USER || info->si_code == SI_QUEUE ||
+            info->si_code == SI_TKILL);
 }
 
 void launch_wait(struct launch *launch)
@@ -218,7 +222,7 @@ void launch_wait(struct launch *launch)
         int number = launch_signals_wait(next_ns - now, &info);
         if (number == SIGCHLD) {
             follow_stop(launch);
-        } else if (number != 0 && is_ours_alone(number, &info)) {
+        } else if (number != 0 && was_sent(number, &info)) {
             kill(launch->pid, number);
         }
     }

@@ -41,6 +41,7 @@ struct launch {
     char *const *command;     /* borrowed, ended by NULL */
     char *const *environment; /* borrowed; NULL: ours */
     struct launch_bind *bind; /* borrowed; NULL: leave it where it is */
+    int setbacks[2];          /* pipe: what failed in the child */
     pid_t pid;                /* of the program */
     int wait_status;          /* as waitpid gives it */
     int exec_errno;           /* 0: it was started */
@@ -54,10 +55,12 @@ struct launch {
 };
 
 /*
- * Take over signals, and fill closed standard streams, so that no file of ours
- * gets their number. To be called before any thread is started.
+ * Take over signals, fill closed standard streams, so that no file of ours
+ * gets their number, and take the files that starting a program needs, before
+ * others have taken all there are. To be called before any thread is started.
+ * False after a complaint.
  */
-void launch_prepare(struct launch *launch);
+bool launch_prepare(struct launch *launch);
 
 /*
  * Start the program. False after a complaint when there is no process at all.

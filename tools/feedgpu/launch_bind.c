@@ -81,7 +81,7 @@ void cpu_bits_format(const struct cpu_bits *bits, char *text, size_t text_bytes)
 static void decline(struct launch_bind *bind, const char *why)
 {
     bind->is_wanted = false;
-    snprintf(bind->note, sizeof(bind->note), "not bound: %s", why);
+    snprintf(bind->note, sizeof(bind->note), "not bound: %.170s", why);
 }
 
 void bind_prepare(struct launch_bind *bind)

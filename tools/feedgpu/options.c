@@ -213,10 +213,10 @@ void options_init(struct options *options)
     options->pack.shard_bytes = SHARD_BYTES_DEFAULT;
     options->pack.separator = NO_SEPARATOR;
     options->pack.tail = TAIL_AUTO;
-    options->process.node = -1;
     fg_feeder_config_init(&feeder);
     options->run.numa_node = FG_NODE_AUTO;
     options->run.file_bytes_min = feeder.file_bytes_min;
+    options->process.node = -1;
 }
 
 void options_fini(struct options *options)

@@ -40,15 +40,6 @@ struct pack_options {
     bool join;              /* all inputs are one stream */
 };
 
-/* `topo --pid`: a process, and what to do to it. */
-struct process_options {
-    uint32_t pid; /* 0: none */
-    int32_t node; /* -1: not given */
-    bool apply;   /* put it on the node */
-    bool yes;     /* without asking */
-    bool migrate; /* its memory too */
-};
-
 /* Values of an option that may be given several times. */
 #define TEXT_LIST_MAX 64
 
@@ -76,9 +67,19 @@ struct run_options {
     bool is_binding;         /* --bind */
 };
 
+/* `topo --pid`: a process, and what to do to it. */
+struct process_options {
+    uint32_t pid; /* 0: none */
+    int32_t node; /* -1: not given */
+    bool apply;   /* put it on the node */
+    bool yes;     /* without asking */
+    bool migrate; /* its memory too */
+};
+
 struct options {
     bool help;                      /* show the command's help, do nothing */
     bool json;                      /* results as JSON lines on stdout */
+    bool checks;                    /* doctor: list them, do nothing */
     bool ids;                       /* cat: a line per sample, no bytes */
     bool verbose;                   /* the library's log lines on stderr */
     bool numa_strict;               /* memory on the home node or nowhere */
@@ -89,8 +90,8 @@ struct options {
     const char *rank_source;        /* variable rank came from; NULL: none */
     struct fg_loader_config loader; /* also the dataset's config */
     struct pack_options pack;
-    struct process_options process;
     struct run_options run;
+    struct process_options process;
     const char **operands; /* borrowed from argv, in order */
     int operand_count;     /* entries of operands */
 };

@@ -41,7 +41,8 @@ struct run {
     struct launch launch;
     struct launch_bind bind;
     struct run_globs globs;
-    struct fg_feeder *feeder;                /* NULL: the program ran unfed */
+    char report_path[1024];   /* --report-file, filled in; or "" */
+    struct fg_feeder *feeder; /* NULL: the program ran unfed */
     char unfed[FG_ERROR_MESSAGE_BYTES + 64]; /* why, or "" */
     struct fg_feeder_stats stats;            /* at the program's end */
     struct fg_feeder_actor *actors;          /* most blocked first */
@@ -63,7 +64,7 @@ struct run_blocked run_actor_blocked(const struct run *run,
 /* "exit status 0", "killed by signal 9 (Killed)". */
 const char *run_end_text(const struct run *run, char *text, size_t text_bytes);
 
-/* The command as it could be typed again, cut at the end of text. */
+/* The command for people, in one line, cut at the end of text. */
 const char *run_command_text(const struct run *run, char *text,
                              size_t text_bytes);
 

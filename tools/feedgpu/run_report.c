@@ -118,6 +118,11 @@ static void put_actors(const struct run *run, FILE *out)
     }
 }
 
+static uint64_t group_blocked_ns(const struct fg_feeder_group *group)
+{
+    return group->blocked_ns + group->open_ns;
+}
+
 static void put_group(FILE *out, const struct fg_feeder_group *group)
 {
     char memory[SIZE_TEXT_BYTES];
@@ -125,17 +130,28 @@ static void put_group(FILE *out, const struct fg_feeder_group *group)
     size_t length = strlen(group->folder);
     bool is_cut = length > COLUMNS - 4;
     fprintf(out, "  %9.3f s  %7" PRIu64 "  %-10s  %9s  %9s\n",
-            seconds(group->blocked_ns + group->open_ns), group->files,
-            group->pattern, amount_format((double)group->arena_bytes, memory),
+            seconds(group_blocked_ns(group)), group->files,
+            group->pattern[0] != '\0' ? group->pattern : "-",
+            amount_format((double)group->arena_bytes, memory),
             amount_format((double)group->kernel_bytes, kernel));
     fprintf(out, "    %s%s\n", is_cut ? "..." : "",
             group->folder + (is_cut ? length - (COLUMNS - 7) : 0));
 }
 
+/* A program's modules and settings are read, too, in no time. */
+static bool is_worth_a_line(const struct run *run,
+                            const struct fg_feeder_group *group)
+{
+    return group_blocked_ns(group) >= group_blocked_ns(&run->groups[0]) / 100;
+}
+
 static void put_groups(const struct run *run, FILE *out)
 {
-    uint32_t shown =
-        run->group_known < RUN_SHOWN_MAX ? run->group_known : RUN_SHOWN_MAX;
+    uint32_t shown = 0;
+    while (shown < run->group_known && shown < RUN_SHOWN_MAX &&
+           is_worth_a_line(run, &run->groups[shown])) {
+        shown++;
+    }
     if (shown == 0) {
         return;
     }
@@ -196,9 +212,7 @@ static void put_ahead(const struct run *run, FILE *out)
     fprintf(out, "memory    %s kept, of %s\n",
             size_format(stats->kept_bytes, ahead),
             size_format(stats->memory_bytes, other));
-    if (stats->changed_files + stats->fallbacks + stats->events_lost +
-            stats->read_errors >
-        0) {
+    if (stats->changed_files + stats->fallbacks + stats->read_errors > 0) {
         fprintf(out,
                 "left      %" PRIu64 " files that changed; %" PRIu64
                 " copies redone, %" PRIu64 " events lost, %" PRIu64
@@ -230,11 +244,13 @@ static void put_placement(const struct run *run, FILE *out)
     }
     put_text(out, "placement", text);
     if (placement->pages > 0) {
-        fprintf(out,
-                "          %" PRIu64 " of %" PRIu64
-                " pages of %s there (%s, by %s)\n",
-                placement->pages_on_home_node, placement->pages,
-                size_format(placement->page_bytes, size), placement->page_kind,
+        fprintf(out, "          ");
+        if (run->bind.node >= 0) {
+            fprintf(out, "%" PRIu64 " of ", placement->pages_on_home_node);
+        }
+        fprintf(out, "%" PRIu64 " pages of %s%s (%s, by %s)\n",
+                placement->pages, size_format(placement->page_bytes, size),
+                run->bind.node >= 0 ? " there" : "", placement->page_kind,
                 placement->verified_by);
     }
     for (uint32_t i = 0; i < placement->elsewhere_count; i++) {
@@ -284,15 +300,16 @@ static void put_unseen(const struct run *run, FILE *out)
     if (io->processes == 0) {
         put_text(out, "kernel", "its count of what was read is not known");
     } else {
-        snprintf(text, sizeof(text),
-                 "all processes together read %s by calls, of which %s are "
-                 "seen above, and %s came from disks; %" PRIu64
-                 " page faults had to read",
-                 amount_format((double)io->call_bytes, called),
-                 amount_format((double)stats->kernel_bytes, seen),
-                 amount_format((double)io->storage_bytes, other),
-                 run->launch.major_faults);
-        put_text(out, "kernel", text);
+        fprintf(out,
+                "kernel    %s by read calls of all processes, %s of it seen "
+                "above;\n",
+                amount_format((double)io->call_bytes, called),
+                amount_format((double)stats->kernel_bytes, seen));
+        fprintf(out,
+                "          %s came from disks, %" PRIu64
+                " page faults had to read\n",
+                amount_format((double)io->storage_bytes, other),
+                run->launch.major_faults);
     }
     if (io->unknown > 0 || run->launch.left_behind > 0) {
         snprintf(text, sizeof(text),

@@ -22,8 +22,7 @@ static void put_program(json_t *object, const struct run *run)
     const char *variable = NULL;
     const char *rank = run_rank(&variable);
     for (char *const *word = launch->command; *word != NULL; word++) {
-        json_t *text = json_string(*word);
-        json_array_append_new(words, text != NULL ? text : json_null());
+        json_array_append_new(words, json_text(*word));
     }
     json_object_set_new(object, "command", words);
     put_signed(object, "pid", launch->pid);

@@ -151,14 +151,10 @@ bool shim_feeder_lives(const struct fgi_board_view *view)
     return beat != 0 && shim_now_ns() < beat + FGI_HEARTBEAT_NS_MAX;
 }
 
-/* Does the path lie below the folder? "/a" holds "/a/b", not "/ab". */
-static bool is_below(const char *path, const char *folder)
+/* A rule is what paths begin with: "/usr/", or "/data/train-" of a glob. */
+static bool begins_with(const char *path, const char *start)
 {
-    size_t length = strlen(folder);
-    if (strncmp(path, folder, length) != 0) {
-        return false;
-    }
-    return path[length] == '/' || path[length] == '\0' || length == 1;
+    return strncmp(path, start, strlen(start)) == 0;
 }
 
 bool shim_path_allowed(const struct fgi_board_view *view, const char *path)
@@ -174,10 +170,10 @@ bool shim_path_allowed(const struct fgi_board_view *view, const char *path)
         if (rule + length == end) {
             break; /* not ended: not ours */
         }
-        if (rule[0] == '+' && is_below(path, rule + 1)) {
+        if (rule[0] == '+' && begins_with(path, rule + 1)) {
             return true;
         }
-        if (rule[0] == '-' && is_below(path, rule + 1)) {
+        if (rule[0] == '-' && begins_with(path, rule + 1)) {
             is_allowed = false;
         }
         rule += length + 1;

@@ -53,6 +53,15 @@ static uint64_t load(const _Atomic uint64_t *value)
     return atomic_load_explicit(value, memory_order_relaxed);
 }
 
+void shim_entry_key(const struct fgi_feed_file *entry, struct fgi_feed_key *key)
+{
+    key->device = load(&entry->device);
+    key->inode = load(&entry->inode);
+    key->size_bytes = load(&entry->size_bytes);
+    key->mtime_ns = load(&entry->mtime_ns);
+    key->ctime_ns = load(&entry->ctime_ns);
+}
+
 static bool is_key(const struct fgi_feed_file *entry,
                    const struct fgi_feed_key *key)
 {

@@ -128,6 +128,10 @@ void shim_forget(int fd);
 /* What fstat says, as a key. */
 void shim_key(const struct stat *info, struct fgi_feed_key *key);
 
+/* What the entry stands for; it may be another file's by now. */
+void shim_entry_key(const struct fgi_feed_file *entry,
+                    struct fgi_feed_key *key);
+
 /* Does the entry still stand for that file, unchanged? */
 bool shim_is_same(const struct shim_file *file, const struct stat *info);
 

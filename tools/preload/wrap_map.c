@@ -13,7 +13,7 @@
 static void tell_map(int fd, uint64_t offset, uint64_t bytes, bool is_mapped)
 {
     struct shim_file file;
-    if (fd < 0 || !shim_watched(fd, &file)) {
+    if (fd < 0 || !shim_watched(fd, &file) || file.entry == NULL) {
         return;
     }
     struct fgi_event event = {
@@ -23,7 +23,8 @@ static void tell_map(int fd, uint64_t offset, uint64_t bytes, bool is_mapped)
         .offset = offset,
         .bytes = bytes,
     };
-    if (is_mapped && file.entry != NULL) {
+    shim_entry_key(file.entry, &event.key);
+    if (is_mapped) {
         shim_count(&file.entry->mapped_bytes, bytes);
     }
     shim_tell(file.view, &event, NULL);

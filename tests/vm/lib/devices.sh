@@ -107,7 +107,7 @@ for i in ${disk_node[@]+"${!disk_node[@]}"}; do
 done
 for i in ${pci_node[@]+"${!pci_node[@]}"}; do
     place "${pci_node[i]}"
-    qemu+=(-device "pci-testdev,id=pci$i,bus=$port")
+    qemu+=(-device "${pci_model[i]},id=pci$i,bus=$port")
     qemu[-1]+=${pci_bar[i]:+,membar=${pci_bar[i]}}
     printf 'pci %s %s\n' "$i" "$port_path" >>"$root/etc/devices"
 done

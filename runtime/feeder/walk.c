@@ -1,0 +1,402 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See walk.h. */
+#include "runtime/feeder/walk.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "runtime/base/clock.h"
+#include "runtime/base/error.h"
+#include "runtime/base/mem.h"
+#include "runtime/feeder/feeder.h"
+#include "runtime/feeder/listing.h"
+
+#define PROBES 16u
+#define REACH 32u              /* how far ahead of each open to look */
+#define OPENS_MIN 2u           /* before a folder is listed */
+#define MISSES_MAX 8u          /* before it is listed again */
+#define LISTED_NS FGI_NS_PER_S /* but not sooner */
+/* An expected file that was not opened for so long was expected wrongly. */
+#define GUESS_NS (10 * FGI_NS_PER_S)
+#define CACHED_RUN 32u
+#define CACHED_SKIP 8u
+
+enum fg_status fgi_walk_init(struct fgi_walk *walk, struct fg_error *err)
+{
+    walk->folders = fgi_alloc(FGI_WALK_FOLDERS, sizeof(*walk->folders));
+    if (walk->folders == NULL) {
+        return fgi_fail(err, FG_ERR_MEMORY, "feeder: table of folders");
+    }
+    for (uint32_t i = 0; i < FGI_WALK_FOLDERS; i++) {
+        walk->folders[i].serial = FGI_WALK_FOLDERS + i;
+    }
+    return FG_OK;
+}
+
+static void empty_folder(struct fgi_walk *walk, struct fgi_walk_folder *folder)
+{
+    uint32_t serial = folder->serial + FGI_WALK_FOLDERS;
+
+    walk->name_count -= folder->listing.count;
+    fgi_listing_fini(&folder->listing);
+    fgi_free(folder->path);
+    memset(folder, 0, sizeof(*folder));
+    folder->serial = serial;
+}
+
+void fgi_walk_fini(struct fgi_walk *walk)
+{
+    for (uint32_t i = 0; walk->folders != NULL && i < FGI_WALK_FOLDERS; i++) {
+        empty_folder(walk, &walk->folders[i]);
+    }
+    fgi_free(walk->folders);
+    memset(walk, 0, sizeof(*walk));
+}
+
+/* ---- folders --------------------------------------------------------------
+ */
+
+static uint64_t hash_of(const char *path, size_t length)
+{
+    uint64_t hash = length;
+
+    for (size_t i = 0; i < length; i++) {
+        hash = (hash ^ (uint8_t)path[i]) * UINT64_C(0x100000001b3);
+    }
+    return fgi_board_hash(hash);
+}
+
+static bool is_path(const struct fgi_walk_folder *folder, const char *path,
+                    size_t length)
+{
+    return folder->path != NULL && strncmp(folder->path, path, length) == 0 &&
+           folder->path[length] == '\0';
+}
+
+/* The folder that a path is in; the oldest near its home goes for it. */
+static struct fgi_walk_folder *find_folder(struct fgi_walk *walk,
+                                           const char *path, size_t length)
+{
+    uint64_t hash = hash_of(path, length);
+    struct fgi_walk_folder *oldest = NULL;
+
+    for (uint32_t i = 0; i < PROBES; i++) {
+        struct fgi_walk_folder *folder =
+            &walk->folders[(hash + i) % FGI_WALK_FOLDERS];
+
+        if (folder->hash == hash && is_path(folder, path, length)) {
+            return folder;
+        }
+        if (oldest == NULL || folder->used_ns < oldest->used_ns) {
+            oldest = folder;
+        }
+    }
+    empty_folder(walk, oldest);
+    oldest->path = fgi_alloc(length + 1, 1);
+    if (oldest->path != NULL) {
+        memcpy(oldest->path, path, length);
+        oldest->hash = hash;
+    }
+    return oldest;
+}
+
+static struct fgi_walk_folder *folder_of(struct fgi_walk *walk, uint32_t serial)
+{
+    struct fgi_walk_folder *folder = &walk->folders[serial % FGI_WALK_FOLDERS];
+
+    return folder->serial == serial ? folder : NULL;
+}
+
+static void finish_listing(void *context, const struct fgi_listing_job *job,
+                           uint64_t now_ns)
+{
+    struct fg_feeder *feeder = context;
+    struct fgi_walk *walk = &feeder->walk;
+    struct fgi_walk_folder *folder = folder_of(walk, job->serial);
+
+    if (folder == NULL) {
+        return;
+    }
+    folder->is_waiting = false;
+    folder->listed_ns = now_ns;
+    folder->misses = 0;
+    walk->name_count -= folder->listing.count;
+    fgi_listing_fini(&folder->listing);
+    if (walk->name_count + job->listing->count <= FGI_WALK_NAMES) {
+        folder->listing = *job->listing;
+        memset(job->listing, 0, sizeof(*job->listing));
+        walk->name_count += folder->listing.count;
+    }
+}
+
+/* Have it listed, if it is time to. */
+static void want_listing(struct fg_feeder *feeder,
+                         struct fgi_walk_folder *folder, uint64_t now_ns)
+{
+    bool is_due = folder->listed_ns == 0
+                      ? folder->opens >= OPENS_MIN
+                      : folder->misses > MISSES_MAX &&
+                            now_ns - folder->listed_ns > LISTED_NS;
+
+    if (is_due && !folder->is_waiting && folder->path != NULL) {
+        folder->is_waiting = fgi_listing_ask(&feeder->pool, folder->path,
+                                             folder->serial, finish_listing);
+    }
+}
+
+/* ---- guesses ---------------------------------------------------------------
+ */
+
+static void end_guess(struct fgi_walk *walk, struct fgi_walk_guess *guess)
+{
+    walk->guess_bytes -= guess->bytes;
+    walk->guess_count--;
+    *guess = (struct fgi_walk_guess){0};
+}
+
+/* The file was opened: was it expected? */
+static void settle_guess(struct fg_feeder *feeder, struct fgi_record *record)
+{
+    struct fgi_walk *walk = &feeder->walk;
+
+    for (uint32_t i = 0; i < FGI_WALK_AHEAD && walk->guess_count > 0; i++) {
+        struct fgi_walk_guess *guess = &walk->guesses[i];
+
+        if (guess->file_id != 0 && guess->file_id == record->id) {
+            fgi_count(&feeder->counts.predictions_hit, 1);
+            end_guess(walk, guess);
+        }
+    }
+}
+
+static void expire_guesses(struct fgi_walk *walk, uint64_t now_ns)
+{
+    for (uint32_t i = 0; i < FGI_WALK_AHEAD; i++) {
+        if (walk->guesses[i].file_id != 0 &&
+            now_ns - walk->guesses[i].asked_ns > GUESS_NS) {
+            end_guess(walk, &walk->guesses[i]);
+        }
+    }
+}
+
+static void add_guess(struct fg_feeder *feeder, struct fgi_record *record,
+                      uint64_t now_ns)
+{
+    struct fgi_walk *walk = &feeder->walk;
+
+    for (uint32_t i = 0; i < FGI_WALK_AHEAD; i++) {
+        if (walk->guesses[i].file_id == 0) {
+            walk->guesses[i] = (struct fgi_walk_guess){
+                .file_index = (uint32_t)(record - feeder->files.records),
+                .file_id = record->id,
+                .bytes = record->key.size_bytes < FGI_WINDOW_BYTES_OPEN
+                             ? record->key.size_bytes
+                             : FGI_WINDOW_BYTES_OPEN,
+                .asked_ns = now_ns,
+            };
+            walk->guess_bytes += walk->guesses[i].bytes;
+            walk->guess_count++;
+            fgi_count(&feeder->counts.predictions, 1);
+            return;
+        }
+    }
+}
+
+static uint32_t guess_room(const struct fgi_walk *walk)
+{
+    uint32_t used = walk->guess_count + walk->asking_count;
+
+    return used >= FGI_WALK_AHEAD || walk->guess_bytes >= FGI_WALK_AHEAD_BYTES
+               ? 0
+               : FGI_WALK_AHEAD - used;
+}
+
+/* ---- asking ----------------------------------------------------------------
+ */
+
+static uint64_t reference_to(const struct fgi_walk_folder *folder,
+                             uint32_t number)
+{
+    return (uint64_t)folder->serial << 32 | number;
+}
+
+/* The record of a name, if it is the one that we knew. */
+static struct fgi_record *record_of(struct fg_feeder *feeder,
+                                    const struct fgi_name *name)
+{
+    struct fgi_record *record;
+
+    if (name->file_id == 0) {
+        return NULL;
+    }
+    record = &feeder->files.records[name->file_index];
+    return record->id == name->file_id && !record->is_retired ? record : NULL;
+}
+
+static void remember(struct fg_feeder *feeder, uint64_t reference,
+                     const struct fgi_record *record)
+{
+    struct fgi_walk_folder *folder =
+        folder_of(&feeder->walk, (uint32_t)(reference >> 32));
+    uint32_t number = (uint32_t)reference;
+
+    if (folder != NULL && number < folder->listing.count) {
+        folder->listing.known[number].file_id = record->id;
+        folder->listing.known[number].file_index =
+            (uint32_t)(record - feeder->files.records);
+    }
+}
+
+static void finish_guess(void *context, uint64_t reference,
+                         struct fgi_look_answer *answer, uint64_t now_ns)
+{
+    struct fg_feeder *feeder = context;
+    struct fgi_record *record;
+
+    feeder->walk.asking_count--;
+    fgi_walk_note_look(&feeder->walk, answer->look == FGI_LOOK_CACHED);
+    if (answer->look != FGI_LOOK_FED ||
+        answer->key.size_bytes < feeder->config.file_bytes_min) {
+        return;
+    }
+    record = fgi_watch_expect(feeder, answer, now_ns);
+    if (record != NULL) {
+        remember(feeder, reference, record);
+        add_guess(feeder, record, now_ns);
+    }
+}
+
+/* Have a file looked over and read, unless that was done already. */
+static void expect(struct fg_feeder *feeder, struct fgi_walk_folder *folder,
+                   uint32_t number, uint64_t now_ns)
+{
+    struct fgi_record *record =
+        record_of(feeder, &folder->listing.known[number]);
+    char path[FGI_LOOK_PATH_BYTES];
+    int length;
+
+    if (record != NULL && record->look == FGI_LOOK_FED) {
+        if (fgi_watch_restart(feeder, record, now_ns)) {
+            add_guess(feeder, record, now_ns);
+        }
+        return;
+    }
+    if ((record != NULL && !fgi_watch_may_look(record, now_ns)) ||
+        !fgi_walk_may_look(&feeder->walk)) {
+        return;
+    }
+    length = snprintf(path, sizeof(path), "%s/%s", folder->path,
+                      fgi_listing_name(&folder->listing, number));
+    if (length > 0 && (size_t)length < sizeof(path) &&
+        fgi_watch_guess(feeder, path, reference_to(folder, number),
+                        finish_guess)) {
+        feeder->walk.asking_count++;
+    }
+}
+
+/* ---- what comes next -------------------------------------------------------
+ */
+
+/* What the same process opened after its last file is noted there. */
+static void note_chain(struct fgi_walk *walk, int32_t pid, uint64_t reference)
+{
+    struct fgi_walk_reader *reader =
+        &walk->readers[(uint32_t)pid % FGI_WALK_READERS];
+    struct fgi_walk_folder *folder =
+        folder_of(walk, (uint32_t)(reader->last >> 32));
+    uint32_t number = (uint32_t)reader->last;
+
+    if (reader->pid == pid && folder != NULL &&
+        number < folder->listing.count) {
+        struct fgi_name *name = &folder->listing.known[number];
+
+        if (name->next != 0) {
+            walk->chain_score =
+                fgi_score_step(walk->chain_score, name->next == reference);
+        }
+        name->next = reference;
+    }
+    reader->pid = pid;
+    reader->last = reference;
+}
+
+static void expect_in_order(struct fg_feeder *feeder,
+                            struct fgi_walk_folder *folder,
+                            enum fgi_order_kind order, uint32_t number,
+                            uint64_t now_ns)
+{
+    uint32_t next[REACH];
+    uint32_t room = guess_room(&feeder->walk);
+    uint32_t count = fgi_listing_next(&folder->listing, order, number, REACH,
+                                      next, room < REACH ? room : REACH);
+
+    for (uint32_t i = 0; i < count; i++) {
+        expect(feeder, folder, next[i], now_ns);
+    }
+    feeder->walk.was_folder |= count > 0;
+}
+
+static void expect_in_chain(struct fg_feeder *feeder, uint64_t reference,
+                            uint64_t now_ns)
+{
+    struct fgi_walk *walk = &feeder->walk;
+
+    for (uint32_t i = 0; i < REACH && guess_room(walk) > 0; i++) {
+        struct fgi_walk_folder *folder =
+            folder_of(walk, (uint32_t)(reference >> 32));
+
+        if (folder == NULL || (uint32_t)reference >= folder->listing.count) {
+            return;
+        }
+        if (i > 0 &&
+            fgi_listing_expect(&folder->listing, (uint32_t)reference)) {
+            expect(feeder, folder, (uint32_t)reference, now_ns);
+            walk->was_chain = true;
+        }
+        reference = folder->listing.known[(uint32_t)reference].next;
+    }
+}
+
+void fgi_walk_open(struct fg_feeder *feeder, struct fgi_record *record,
+                   uint64_t now_ns)
+{
+    struct fgi_walk *walk = &feeder->walk;
+    const char *slash = strrchr(record->path, '/');
+    struct fgi_walk_folder *folder =
+        find_folder(walk, record->path, (size_t)(slash - record->path));
+    enum fgi_order_kind order;
+    uint32_t number;
+
+    settle_guess(feeder, record);
+    expire_guesses(walk, now_ns);
+    folder->used_ns = now_ns;
+    folder->opens++;
+    want_listing(feeder, folder, now_ns);
+    number = folder->listing.count > 0
+                 ? fgi_listing_find(&folder->listing, slash + 1)
+                 : FGI_NO_NAME;
+    if (number == FGI_NO_NAME) {
+        folder->misses++;
+        return;
+    }
+    fgi_listing_open(&folder->listing, number);
+    remember(feeder, reference_to(folder, number), record);
+    note_chain(walk, record->pid, reference_to(folder, number));
+    if (fgi_listing_order(&folder->listing, &order)) {
+        expect_in_order(feeder, folder, order, number, now_ns);
+    } else if (walk->chain_score >= FGI_SCORE_BELIEVED) {
+        expect_in_chain(feeder, reference_to(folder, number), now_ns);
+    }
+}
+
+bool fgi_walk_may_look(struct fgi_walk *walk)
+{
+    return walk->cached_run < CACHED_RUN ||
+           walk->skipped++ % CACHED_SKIP == CACHED_SKIP - 1;
+}
+
+void fgi_walk_note_look(struct fgi_walk *walk, bool is_cached)
+{
+    walk->cached_run = is_cached ? walk->cached_run + 1 : 0;
+}

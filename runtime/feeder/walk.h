@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Files that programs will open next, read ahead. Folders whose files are
+ * opened are listed by the pool; predict.c says what follows in them. Where
+ * no order is followed, what the same process opened next in an earlier epoch
+ * is expected to be opened next again.
+ *
+ * Threads: fg-feed alone, under the feeder's mutex.
+ */
+#ifndef FGI_FEEDER_WALK_H
+#define FGI_FEEDER_WALK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <feedgpu/error.h>
+
+#include "runtime/feeder/predict.h"
+
+#define FGI_WALK_FOLDERS 2048u    /* at most */
+#define FGI_WALK_NAMES (2u << 20) /* of all folders */
+#define FGI_WALK_AHEAD 64u        /* files expected, not opened yet */
+#define FGI_WALK_AHEAD_BYTES (UINT64_C(64) << 20)
+#define FGI_WALK_READERS 64u
+
+/* A folder. */
+struct fgi_walk_folder {
+    char *path;                 /* owned; NULL: free */
+    uint64_t hash;              /* of path */
+    struct fgi_listing listing; /* empty until it was listed */
+    uint64_t used_ns;           /* last open in it */
+    uint64_t listed_ns;         /* when; 0: never */
+    uint32_t serial; /* in references: number % FOLDERS is its place */
+    uint32_t opens;  /* seen */
+    uint32_t misses; /* of names that the listing does not have */
+    bool is_waiting; /* being listed */
+};
+
+/* An expected file. */
+struct fgi_walk_guess {
+    uint32_t file_index;
+    uint32_t file_id; /* 0: free */
+    uint64_t bytes;
+    uint64_t asked_ns;
+};
+
+/* What a process opened last. */
+struct fgi_walk_reader {
+    int32_t pid;
+    uint64_t last; /* reference */
+};
+
+struct fgi_walk {
+    struct fgi_walk_folder *folders; /* owned */
+    struct fgi_walk_guess guesses[FGI_WALK_AHEAD];
+    struct fgi_walk_reader readers[FGI_WALK_READERS];
+    uint64_t guess_bytes;  /* sum of guesses */
+    uint64_t name_count;   /* in all listings */
+    uint32_t guess_count;  /* looked at, not opened */
+    uint32_t asking_count; /* in the pool */
+    uint32_t cached_run;   /* looks in a row that found a cached file */
+    uint32_t skipped;      /* looks left out for that */
+    int32_t chain_score;   /* of what came next in an earlier epoch */
+    bool was_folder;       /* predicted by a folder's order, ever */
+    bool was_chain;        /* by an earlier epoch, ever */
+};
+
+struct fg_feeder;
+struct fgi_record;
+
+enum fg_status fgi_walk_init(struct fgi_walk *walk, struct fg_error *err);
+void fgi_walk_fini(struct fgi_walk *walk);
+
+/* A program has opened a file whose path is known: expect what follows. */
+void fgi_walk_open(struct fg_feeder *feeder, struct fgi_record *record,
+                   uint64_t now_ns);
+
+/* Whether a look at one more file is worth it: not each time when all files
+ * turn out to be in the page cache. */
+bool fgi_walk_may_look(struct fgi_walk *walk);
+
+/* What a look found. */
+void fgi_walk_note_look(struct fgi_walk *walk, bool is_cached);
+
+#endif /* FGI_FEEDER_WALK_H */
