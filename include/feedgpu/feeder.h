@@ -193,6 +193,7 @@ FG_EXPORT uint32_t fg_feeder_get_actors(struct fg_feeder *feeder,
                                         uint32_t room);
 
 /* The same for folders. Threads: any. */
+/* Folders, likewise. */
 FG_EXPORT uint32_t fg_feeder_get_groups(struct fg_feeder *feeder,
                                         struct fg_feeder_group *groups,
                                         uint32_t room);

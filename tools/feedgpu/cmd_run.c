@@ -46,6 +46,10 @@ static void open_feeder(struct run *run)
     config.data_count = run->globs.count;
     config.data =
         run->globs.count > 0 ? (const char *const *)run->globs.items : NULL;
+    if (run->trace.out != NULL) {
+        config.span = run_trace_span;
+        config.span_context = &run->trace;
+    }
     if (fg_feeder_open(&config, &run->feeder, &err) != FG_OK) {
         run->feeder = NULL;
         snprintf(run->unfed, sizeof(run->unfed), "%s", err.message);
@@ -64,8 +68,9 @@ static char **prepare_feeding(struct run *run)
     if (run->feeder == NULL) {
         return NULL;
     }
-    char **environment =
-        preload_environment(library, fg_feeder_environment(run->feeder));
+    run_gpu_prepare(run, library);
+    char **environment = preload_environment(
+        library, fg_feeder_environment(run->feeder), run->gpu.variable);
     if (environment == NULL) {
         snprintf(run->unfed, sizeof(run->unfed), "out of memory");
         fg_feeder_close(run->feeder);
@@ -93,7 +98,11 @@ static void settle(struct run *run)
 
 static void collect(struct run *run)
 {
-    if (run->feeder == NULL || run->options->run.report == REPORT_NONE) {
+    if (run->feeder == NULL) {
+        return;
+    }
+    run_gpu_collect(run);
+    if (run->options->run.report == REPORT_NONE) {
         return;
     }
     settle(run);
@@ -168,13 +177,14 @@ static void finish_report(const struct run *run, FILE *out)
     }
 }
 
-/* --report-file with %r for the rank, %p for this process, %% for a %. */
-static bool expand_path(struct run *run)
+/* A path with %r for the rank, %p for this process, %% for a %. */
+static bool expand_path(const char *option, const char *from, char *path,
+                        size_t path_bytes)
 {
     const char *variable;
     const char *rank = run_rank(&variable);
     size_t length = 0;
-    for (const char *c = run->options->run.report_path; *c != '\0'; c++) {
+    for (const char *c = from; *c != '\0'; c++) {
         char number[16];
         char letter[2] = {*c, '\0'};
         const char *piece = letter;
@@ -186,11 +196,10 @@ static bool expand_path(struct run *run)
         }
         c += c[0] == '%' && c[1] != '\0' && strchr("rp%", c[1]) ? 1 : 0;
         length +=
-            (size_t)snprintf(run->report_path + length,
-                             sizeof(run->report_path) - length, "%s", piece);
-        if (length >= sizeof(run->report_path)) {
-            complain("run: --report-file: got a path of more than %zu bytes",
-                     sizeof(run->report_path) - 1);
+            (size_t)snprintf(path + length, path_bytes - length, "%s", piece);
+        if (length >= path_bytes) {
+            complain("run: %s: got a path of more than %zu bytes", option,
+                     path_bytes - 1);
             return false;
         }
     }
@@ -198,19 +207,12 @@ static bool expand_path(struct run *run)
 }
 
 /* Opened before the program starts: it may run for days. NULL: said why not. */
-static FILE *open_report(struct run *run)
+static FILE *open_output(const char *path)
 {
-    if (run->options->run.report_path == NULL) {
-        return stderr;
-    }
-    if (!expand_path(run)) {
-        return NULL;
-    }
-    int fd =
-        open(run->report_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     FILE *out = fd >= 0 ? fdopen(fd, "w") : NULL;
     if (out == NULL) {
-        complain("%s: open: %s", run->report_path, strerror(errno));
+        complain("%s: open: %s", path, strerror(errno));
         if (fd >= 0) {
             close(fd);
         }
@@ -218,10 +220,55 @@ static FILE *open_report(struct run *run)
     return out;
 }
 
+static FILE *open_report(struct run *run)
+{
+    const char *path = run->options->run.report_path;
+    if (path == NULL) {
+        return stderr;
+    }
+    return expand_path("--report-file", path, run->report_path,
+                       sizeof(run->report_path))
+               ? open_output(run->report_path)
+               : NULL;
+}
+
+static bool open_trace(struct run *run)
+{
+    const char *path = run->options->run.trace_path;
+    if (path == NULL) {
+        return true;
+    }
+    FILE *out =
+        expand_path("--trace", path, run->trace_path, sizeof(run->trace_path))
+            ? open_output(run->trace_path)
+            : NULL;
+    if (out != NULL) {
+        run_trace_begin(&run->trace, out);
+    }
+    return out != NULL;
+}
+
+/* When nobody writes to it any more. */
+static void finish_trace(struct run *run)
+{
+    if (run->trace.out == NULL) {
+        return;
+    }
+    for (uint32_t i = 0; i < run->gpu.count; i++) {
+        run_trace_gpu(&run->trace, &run->gpu.gpus[i]);
+    }
+    if (!run_trace_end(&run->trace)) {
+        complain("%s: write: %s", run->trace_path, strerror(errno));
+    } else if (run->trace.left_out > 0) {
+        complain("%s: ends at 1 GiB: %llu spans are left out", run->trace_path,
+                 (unsigned long long)run->trace.left_out);
+    }
+}
+
 static int run_program(struct run *run)
 {
     FILE *out = open_report(run);
-    if (out == NULL) {
+    if (out == NULL || !open_trace(run)) {
         return STATUS_LAUNCHER;
     }
     char **environment = prepare_feeding(run);
@@ -232,6 +279,7 @@ static int run_program(struct run *run)
     if (!launch_start(&run->launch)) {
         preload_free(environment);
         fg_feeder_close(run->feeder);
+        finish_trace(run);
         return STATUS_LAUNCHER;
     }
     if (run->bind.note[0] != '\0') {
@@ -248,6 +296,7 @@ static int run_program(struct run *run)
     }
     launch_release(&run->launch);
     fg_feeder_close(run->feeder);
+    finish_trace(run);
     preload_free(environment);
     free(run->actors);
     free(run->groups);
@@ -312,6 +361,8 @@ static const struct option feed_options[] = {
      "chosen by the library", "threads that open and read small files"},
     {"observe-only", 0, OPTION_FLAG, AT(run.is_observing), NULL, 0, 0, NULL,
      "measure, and read nothing ahead"},
+    {"no-gpu", 0, OPTION_FLAG, AT(run.is_without_gpu), NULL, 0, 0, NULL,
+     "record no kernels and copies: for a program with a profiler of its own"},
 };
 
 static const struct option place_options[] = {
@@ -327,6 +378,8 @@ static const struct option report_options[] = {
      NULL, "what to say when the program has ended"},
     {"report-file", 0, OPTION_TEXT, AT(run.report_path), "FILE", 0, 0, "stderr",
      "where to write it; %r in it is the rank, %p the process id"},
+    {"trace", 0, OPTION_TEXT, AT(run.trace_path), "FILE", 0, 0, "none",
+     "write a timeline of kernels, copies and blocking reads, for Perfetto"},
     {"json", 0, OPTION_FLAG, AT(json), NULL, 0, 0, NULL,
      "the same as --report json"},
     {"verbose", 'v', OPTION_FLAG, AT(verbose), NULL, 0, 0, NULL,

@@ -65,6 +65,8 @@ struct run_options {
     uint32_t threads;        /* 0: the library's choice */
     bool is_observing;       /* --observe-only */
     bool is_binding;         /* --bind */
+    bool is_without_gpu;     /* --no-gpu */
+    const char *trace_path;  /* NULL: none */
 };
 
 /* `topo --pid`: a process, and what to do to it. */

@@ -116,13 +116,14 @@ static bool put(char **environment, size_t *count, char *entry)
     return true;
 }
 
-char **preload_environment(const char *library, const char *feeder)
+char **preload_environment(const char *library, const char *feeder,
+                           const char *other)
 {
     size_t count = 0;
     while (environ[count] != NULL) {
         count++;
     }
-    char **copy = calloc(count + 3, sizeof(*copy));
+    char **copy = calloc(count + 4, sizeof(*copy));
     if (copy == NULL) {
         return NULL;
     }
@@ -133,7 +134,8 @@ char **preload_environment(const char *library, const char *feeder)
         is_good = copy[count++] != NULL;
     }
     if (!is_good || !put(copy, &count, preload_entry(library)) ||
-        !put(copy, &count, strdup(feeder))) {
+        !put(copy, &count, strdup(feeder)) ||
+        (other[0] != '\0' && !put(copy, &count, strdup(other)))) {
         preload_free(copy);
         return NULL;
     }

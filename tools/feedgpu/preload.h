@@ -13,11 +13,12 @@
 bool preload_find(char *path, size_t path_bytes, char *why, size_t why_bytes);
 
 /*
- * A copy of our environment with the library in front of LD_PRELOAD and the
- * feeder's "NAME=VALUE". The caller frees it with preload_free. NULL: out of
- * memory.
+ * A copy of our environment with the library in front of LD_PRELOAD, the
+ * feeder's "NAME=VALUE", and another one unless it is "". The caller frees it
+ * with preload_free. NULL: out of memory.
  */
-char **preload_environment(const char *library, const char *feeder);
+char **preload_environment(const char *library, const char *feeder,
+                           const char *other);
 void preload_free(char **environment);
 
 #endif /* TOOL_PRELOAD_H */

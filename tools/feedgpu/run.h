@@ -12,6 +12,7 @@
 #include "launch.h"
 #include "options.h"
 #include "run_globs.h"
+#include "run_trace.h"
 
 #define RUN_SHOWN_MAX 5 /* threads, and folders, in a report for people */
 #define RUN_ROOM 1024   /* of each, in JSON */
@@ -36,12 +37,30 @@ struct run_verdict {
     char advice[256]; /* what to do next, or "" */
 };
 
+#define RUN_GPUS_MAX 64
+
+/* What is known of the program's GPUs. */
+struct run_gpus {
+    char variable[1100]; /* for its environment: "NAME=VALUE", or "" */
+    char off[320];       /* why nothing is recorded, or "" */
+    struct fg_feeder_gpu gpus[RUN_GPUS_MAX];
+    uint64_t link_bytes_per_s[RUN_GPUS_MAX]; /* at most; 0: not known */
+    struct fg_feeder_recorder recorders[RUN_GPUS_MAX];
+    uint32_t count;          /* of gpus, in all and known */
+    uint32_t recorder_count; /* of recorders */
+    uint64_t window_ns;      /* of all GPUs together */
+    struct fg_labels labels; /* likewise; they sum to window_ns */
+    enum fg_label worst;     /* the most but compute; FG_LABEL_COUNT: none */
+    char fix[256];           /* what helps against that, or "" */
+};
+
 struct run {
     const struct options *options;
     struct launch launch;
     struct launch_bind bind;
     struct run_globs globs;
     char report_path[1024];   /* --report-file, filled in; or "" */
+    char trace_path[1024];    /* --trace, likewise */
     struct fg_feeder *feeder; /* NULL: the program ran unfed */
     char unfed[FG_ERROR_MESSAGE_BYTES + 64]; /* why, or "" */
     struct fg_feeder_stats stats;            /* at the program's end */
@@ -51,6 +70,8 @@ struct run {
     uint32_t actor_known;                    /* entries of actors */
     uint32_t group_count;                    /* in all */
     uint32_t group_known;                    /* entries of groups */
+    struct run_gpus gpu;
+    struct run_trace trace;
     struct run_verdict verdict;
 };
 
@@ -70,6 +91,26 @@ const char *run_command_text(const struct run *run, char *text,
 
 /* Rank as a launcher's variable says, or NULL; *name: the variable. */
 const char *run_rank(const char **name);
+
+/* Have the program's GPUs recorded by the library beside `shim`, or note why
+ * not (run_gpu.c). */
+void run_gpu_prepare(struct run *run, const char *shim);
+
+/* What was recorded; also what the trace still lacks. */
+void run_gpu_collect(struct run *run);
+
+/* Change the verdict to what GPUs say, if they say something. */
+void run_gpu_judge(struct run *run);
+
+/* Of labels, copies and recorders (run_gpu_report.c). */
+void run_gpu_text(const struct run *run, FILE *out);
+void run_gpu_html(const struct run *run, FILE *out);
+
+/* A label, and text wrapped beside it, as in the text report. */
+void run_put_text(FILE *out, const char *label, const char *text);
+
+/* Text with what HTML gives a meaning escaped. */
+void run_html_put(FILE *out, const char *text);
 
 void run_judge(struct run *run);                        /* run_verdict.c */
 void run_report_text(const struct run *run, FILE *out); /* run_report.c */

@@ -24,8 +24,7 @@ static double percent(uint64_t part, uint64_t whole)
     return whole > 0 ? 100.0 * (double)part / (double)whole : 0.0;
 }
 
-/* A label, and text wrapped beside it. */
-static void put_text(FILE *out, const char *label, const char *text)
+void run_put_text(FILE *out, const char *label, const char *text)
 {
     size_t column = LABEL_COLUMNS;
     bool is_first = true;
@@ -54,21 +53,21 @@ static void put_head(const struct run *run, FILE *out)
     const char *variable = NULL;
     const char *rank = run_rank(&variable);
     fputc('\n', out);
-    put_text(out, "program", run_command_text(run, text, sizeof(text)));
+    run_put_text(out, "program", run_command_text(run, text, sizeof(text)));
     snprintf(text, sizeof(text),
              "%.2f s wall, %.2f s CPU, %s resident at most; %s",
              seconds(run_wall_ns(run)), seconds(run->launch.cpu_ns),
              size_format(run->launch.resident_bytes, size),
              run_end_text(run, end, sizeof(end)));
-    put_text(out, "", text);
+    run_put_text(out, "", text);
     if (rank != NULL) {
         snprintf(text, sizeof(text), "%.20s, from %s", rank, variable);
-        put_text(out, "rank", text);
+        run_put_text(out, "rank", text);
     }
     fputc('\n', out);
-    put_text(out, "verdict", run->verdict.text);
+    run_put_text(out, "verdict", run->verdict.text);
     if (run->verdict.advice[0] != '\0') {
-        put_text(out, "next", run->verdict.advice);
+        run_put_text(out, "next", run->verdict.advice);
     }
 }
 
@@ -227,7 +226,7 @@ static void put_engine(const struct run *run, FILE *out)
     const struct fg_feeder_stats *stats = &run->stats;
     fprintf(out, "engine    %s\n", stats->engine != NULL ? stats->engine : "?");
     if (stats->engine_note[0] != '\0') {
-        put_text(out, "", stats->engine_note);
+        run_put_text(out, "", stats->engine_note);
     }
 }
 
@@ -242,7 +241,7 @@ static void put_placement(const struct run *run, FILE *out)
         snprintf(text, sizeof(text), "node %" PRId32 ": %s", run->bind.node,
                  run->bind.why);
     }
-    put_text(out, "placement", text);
+    run_put_text(out, "placement", text);
     if (placement->pages > 0) {
         fprintf(out, "          ");
         if (run->bind.node >= 0) {
@@ -258,7 +257,7 @@ static void put_placement(const struct run *run, FILE *out)
                 placement->elsewhere[i].pages, placement->elsewhere[i].node);
     }
     if (placement->note[0] != '\0') {
-        put_text(out, "", placement->note);
+        run_put_text(out, "", placement->note);
     }
 }
 
@@ -273,10 +272,10 @@ static void put_bind(const struct run *run, FILE *out)
         snprintf(text, sizeof(text), "CPUs %.200s, memory preferably there%s%s",
                  bind->cpus, bind->is_undone ? "; the program undid it: " : "",
                  bind->is_undone ? bind->now : "");
-        put_text(out, "bind", text);
+        run_put_text(out, "bind", text);
     }
     if (bind->note[0] != '\0') {
-        put_text(out, bind->is_bound ? "" : "bind", bind->note);
+        run_put_text(out, bind->is_bound ? "" : "bind", bind->note);
     }
 }
 
@@ -295,10 +294,10 @@ static void put_unseen(const struct run *run, FILE *out)
                  "in the numbers above",
                  amount_format((double)stats->mapped_bytes, other),
                  stats->stdio_files);
-        put_text(out, "unseen", text);
+        run_put_text(out, "unseen", text);
     }
     if (io->processes == 0) {
-        put_text(out, "kernel", "its count of what was read is not known");
+        run_put_text(out, "kernel", "its count of what was read is not known");
     } else {
         fprintf(out,
                 "kernel    %s by read calls of all processes, %s of it seen "
@@ -316,13 +315,16 @@ static void put_unseen(const struct run *run, FILE *out)
                  "%" PRIu32 " processes ended without a count, %" PRIu32
                  " still run and go on unfed",
                  io->unknown, run->launch.left_behind);
-        put_text(out, "", text);
+        run_put_text(out, "", text);
     }
 }
 
 void run_report_text(const struct run *run, FILE *out)
 {
     put_head(run, out);
+    if (run->gpu.count > 0) {
+        run_gpu_text(run, out);
+    }
     put_actors(run, out);
     put_groups(run, out);
     if (run->stats.files > 0) {
@@ -334,12 +336,12 @@ void run_report_text(const struct run *run, FILE *out)
         put_engine(run, out);
         put_placement(run, out);
     } else {
-        put_text(out, "unfed", run->unfed);
+        run_put_text(out, "unfed", run->unfed);
     }
     put_bind(run, out);
     put_unseen(run, out);
-    put_text(out, "GPU",
-             "busy and idle time are not known: nothing recorded "
-             "its kernels and copies");
+    if (run->gpu.count == 0) {
+        run_gpu_text(run, out);
+    }
     fflush(out);
 }

@@ -60,7 +60,7 @@ static const struct part {
     {"opens", "open"},
 };
 
-static void put_escaped(FILE *out, const char *text)
+void run_html_put(FILE *out, const char *text)
 {
     for (; *text != '\0'; text++) {
         switch (*text) {
@@ -100,23 +100,23 @@ static void put_head(const struct run *run, FILE *out)
           out);
     fputs(style, out);
     fputs("<h1>feedgpu run</h1>\n<p><code>", out);
-    put_escaped(out, run_command_text(run, text, sizeof(text)));
+    run_html_put(out, run_command_text(run, text, sizeof(text)));
     fprintf(out,
             "</code><br>\n<span class=dim>%.2f s wall, %.2f s CPU, %s "
             "resident at most; ",
             (double)run_wall_ns(run) / 1e9, (double)run->launch.cpu_ns / 1e9,
             size_format(run->launch.resident_bytes, size));
-    put_escaped(out, run_end_text(run, text, sizeof(text)));
+    run_html_put(out, run_end_text(run, text, sizeof(text)));
     if (rank != NULL) {
         fputs("; rank ", out);
-        put_escaped(out, rank);
+        run_html_put(out, rank);
     }
     fputs("</span>\n<div class=card><p>", out);
-    put_escaped(out, run->verdict.text);
+    run_html_put(out, run->verdict.text);
     fputs("</p>\n", out);
     if (run->verdict.advice[0] != '\0') {
         fputs("<p class=dim>Next: ", out);
-        put_escaped(out, run->verdict.advice);
+        run_html_put(out, run->verdict.advice);
         fputs("</p>\n", out);
     }
     fputs("</div>\n", out);
@@ -158,7 +158,7 @@ static void put_threads(const struct run *run, FILE *out)
         const struct fg_feeder_actor *actor = &run->actors[i];
         struct run_blocked blocked = run_actor_blocked(run, actor);
         fputs("<tr><td>", out);
-        put_escaped(out, actor->name);
+        run_html_put(out, actor->name);
         fprintf(out, " <span class=dim>%" PRId32 "</span><td>", actor->tid);
         put_bar(run, actor, out);
         fprintf(out, "<td class=n>%.3f s (%.1f&nbsp;%%)</td>",
@@ -189,9 +189,9 @@ static void put_folders(const struct run *run, FILE *out)
     for (uint32_t i = 0; i < shown; i++) {
         const struct fg_feeder_group *group = &run->groups[i];
         fputs("<tr><td><code>", out);
-        put_escaped(out, group->folder);
+        run_html_put(out, group->folder);
         fputs("</code><td>", out);
-        put_escaped(out, group->pattern);
+        run_html_put(out, group->pattern);
         fprintf(out,
                 "<td class=n>%" PRIu64 "<td class=n>%.3f s<td class=n>%.3f"
                 " s</td>",
@@ -212,7 +212,7 @@ static void put_folders(const struct run *run, FILE *out)
 static void put_fact(FILE *out, const char *name, const char *text)
 {
     fprintf(out, "<dt>%s<dd>", name);
-    put_escaped(out, text);
+    run_html_put(out, text);
     fputc('\n', out);
 }
 
@@ -244,7 +244,7 @@ static void put_feeding(const struct run *run, FILE *out)
             size_format(stats->memory_bytes, b));
     fprintf(out, "<dt>engine<dd>%s ",
             stats->engine != NULL ? stats->engine : "?");
-    put_escaped(out, stats->engine_note);
+    run_html_put(out, stats->engine_note);
     fprintf(out, "\n<dt>unseen<dd>%s by mmap, %" PRIu64 " files by stdio\n",
             amount_format((double)stats->mapped_bytes, a), stats->stdio_files);
 }
@@ -263,7 +263,7 @@ static void put_facts(const struct run *run, FILE *out)
     }
     if (bind->node >= 0) {
         fprintf(out, "<dt>node<dd>%" PRId32 ": ", bind->node);
-        put_escaped(out, bind->why);
+        run_html_put(out, bind->why);
         fputc('\n', out);
     } else {
         put_fact(out, "no node", bind->why);
@@ -282,9 +282,6 @@ static void put_facts(const struct run *run, FILE *out)
             amount_format((double)io->call_bytes, a), io->processes,
             amount_format((double)io->storage_bytes, b),
             run->launch.major_faults);
-    put_fact(out, "GPU",
-             "busy and idle time are not known: nothing recorded "
-             "its kernels and copies");
     fputs("</dl>\n", out);
     fprintf(out, "<p class=dim>feedgpu %s</p>\n</html>\n", fg_version());
 }
@@ -292,6 +289,7 @@ static void put_facts(const struct run *run, FILE *out)
 void run_report_html(const struct run *run, FILE *out)
 {
     put_head(run, out);
+    run_gpu_html(run, out);
     put_threads(run, out);
     put_folders(run, out);
     put_facts(run, out);

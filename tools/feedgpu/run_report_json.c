@@ -171,6 +171,101 @@ static void put_kernel(json_t *object, const struct launch *launch)
     json_object_set_new(object, "kernel", entry);
 }
 
+static void put_copies(json_t *object, const char *key,
+                       const struct fg_feeder_copies *copies)
+{
+    json_t *entry = json_object();
+    json_put_count(entry, "count", copies->count);
+    json_put_count(entry, "bytes", copies->bytes);
+    json_put_seconds(entry, "s", copies->ns);
+    json_put_real(entry, "bytes_per_s",
+                  copies->ns > 0
+                      ? (double)copies->bytes * 1e9 / (double)copies->ns
+                      : 0.0);
+    json_put_count(entry, "small", copies->small);
+    json_put_count(entry, "alone", copies->alone);
+    json_put_seconds(entry, "alone_s", copies->alone_ns);
+    json_object_set_new(object, key, entry);
+}
+
+static void put_labels(json_t *object, const struct fg_labels *labels)
+{
+    json_t *entry = json_object();
+    for (int i = 0; i < FG_LABEL_COUNT; i++) {
+        json_put_seconds(entry, fg_label_name((enum fg_label)i), labels->ns[i]);
+    }
+    json_object_set_new(object, "labels", entry);
+}
+
+static json_t *make_gpu(const struct run *run, uint32_t index)
+{
+    const struct fg_feeder_gpu *gpu = &run->gpu.gpus[index];
+    json_t *entry = json_object();
+    uint64_t window_ns = gpu->last_ns - gpu->first_ns;
+    json_put_count(entry, "index", gpu->index);
+    json_put_text(entry, "bus_id", gpu->bus_id);
+    json_put_text(entry, "name", gpu->name);
+    json_put_seconds(entry, "window_s", window_ns);
+    json_put_real(entry, "au",
+                  window_ns > 0 ? (double)gpu->labels.ns[FG_LABEL_COMPUTE] /
+                                      (double)window_ns
+                                : 0.0);
+    put_labels(entry, &gpu->labels);
+    json_put_seconds(entry, "idle_read_s", gpu->idle_read_ns);
+    json_put_count(entry, "kernels", gpu->kernels);
+    json_put_seconds(entry, "kernel_s", gpu->kernel_ns);
+    json_put_count(entry, "link_bytes_per_s", run->gpu.link_bytes_per_s[index]);
+    put_copies(entry, "pinned", &gpu->pinned);
+    put_copies(entry, "pageable", &gpu->pageable);
+    put_copies(entry, "unknown", &gpu->unknown);
+    put_copies(entry, "other", &gpu->other);
+    json_put_count(entry, "memsets", gpu->memsets);
+    json_put_seconds(entry, "memset_s", gpu->memset_ns);
+    json_put_count(entry, "late", gpu->late);
+    return entry;
+}
+
+static json_t *make_recorder(const struct fg_feeder_recorder *recorder)
+{
+    json_t *entry = json_object();
+    put_signed(entry, "pid", recorder->pid);
+    put_bool(entry, "on", recorder->is_on != 0);
+    put_bool(entry, "whole", recorder->is_whole != 0);
+    json_put_text(entry, "note", recorder->note);
+    json_put_count(entry, "cupti", recorder->version);
+    json_put_count(entry, "records", recorder->records);
+    json_put_count(entry, "dropped", recorder->dropped);
+    json_put_count(entry, "untimed", recorder->untimed);
+    json_put_count(entry, "unknown", recorder->unknown);
+    return entry;
+}
+
+static void put_gpus(json_t *object, const struct run *run)
+{
+    const struct run_gpus *gpu = &run->gpu;
+    json_t *entry = json_object();
+    json_t *gpus = json_array();
+    json_t *recorders = json_array();
+    for (uint32_t i = 0; i < gpu->count; i++) {
+        json_array_append_new(gpus, make_gpu(run, i));
+    }
+    for (uint32_t i = 0; i < gpu->recorder_count; i++) {
+        json_array_append_new(recorders, make_recorder(&gpu->recorders[i]));
+    }
+    json_put_text(entry, "off", gpu->off);
+    json_object_set_new(entry, "gpus", gpus);
+    json_object_set_new(entry, "recorders", recorders);
+    json_put_text(entry, "fix_first",
+                  gpu->window_ns > 0 && gpu->worst != FG_LABEL_COUNT
+                      ? fg_label_name(gpu->worst)
+                      : "");
+    json_put_text(entry, "fix", gpu->fix);
+    json_put_count(entry, "spans", run->stats.spans);
+    json_put_count(entry, "spans_lost", run->stats.spans_lost);
+    json_put_count(entry, "spans_wrong", run->stats.spans_wrong);
+    json_object_set_new(object, "gpu", entry);
+}
+
 void run_report_json(const struct run *run, FILE *out)
 {
     json_t *object = json_begin("run");
@@ -186,6 +281,6 @@ void run_report_json(const struct run *run, FILE *out)
     }
     put_node(object, run);
     put_kernel(object, &run->launch);
-    json_object_set_new(object, "gpu", json_null());
+    put_gpus(object, run);
     json_write(object, out);
 }

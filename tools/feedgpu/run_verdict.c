@@ -208,4 +208,5 @@ void run_judge(struct run *run)
     } else {
         judge_input(run, worst);
     }
+    run_gpu_judge(run);
 }
