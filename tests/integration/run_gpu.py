@@ -174,14 +174,14 @@ class Off(Gpu):
     def test_program_without_cuda(self):
         self.run_tool("true", options=("--json", "--report-file",
                                        self.path("report")))
-        gpu = json.loads(self.text("report"))["gpu"]
-        self.assertEqual((gpu["off"], gpu["gpus"], gpu["recorders"]),
-                         ("", [], []))
+        report = json.loads(self.text("report"))
+        self.assertEqual((report["gpu"], report["gpu_why"]),
+                         (None, "no process of the program started CUDA"))
 
     def test_no_gpu_is_wanted(self):
         report, own = self.run_program(options=("--no-gpu",))
         self.assertEqual(own["recorded"], 0)
-        self.assertEqual(report["gpu"]["off"], "--no-gpu")
+        self.assertEqual(report["gpu_why"], "--no-gpu")
 
     def test_users_own_injection_stays(self):
         script = 'test "$CUDA_INJECTION64_PATH" = /theirs'
@@ -191,7 +191,7 @@ class Off(Gpu):
             env={**self.clean, "CUDA_INJECTION64_PATH": "/theirs"})
         self.assertEqual(done.returncode, 0)
         self.assertEqual(
-            json.loads(self.text("report"))["gpu"]["off"],
+            json.loads(self.text("report"))["gpu_why"],
             "CUDA_INJECTION64_PATH is set to /theirs already, and stays so")
 
     def test_program_without_feeder_runs(self):

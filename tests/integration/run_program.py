@@ -48,7 +48,8 @@ out = {
     "slack": text("/proc/self/timerslack_ns"),
     "argv": sys.argv[1:],
     "environment": {k: v for k, v in os.environ.items()
-                    if k not in ("LD_PRELOAD", "FEEDGPU_BOARD", "_")},
+                    if k not in ("LD_PRELOAD", "FEEDGPU_BOARD",
+                                 "CUDA_INJECTION64_PATH", "_")},
 }
 with open(sys.argv[1], "w") as file:
     json.dump(out, file)

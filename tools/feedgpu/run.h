@@ -102,6 +102,9 @@ void run_gpu_collect(struct run *run);
 /* Change the verdict to what GPUs say, if they say something. */
 void run_gpu_judge(struct run *run);
 
+/* Why nothing was recorded, when there is no recorder. */
+const char *run_gpu_why(const struct run *run);
+
 /* Of labels, copies and recorders (run_gpu_report.c). */
 void run_gpu_text(const struct run *run, FILE *out);
 void run_gpu_html(const struct run *run, FILE *out);

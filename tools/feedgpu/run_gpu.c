@@ -93,6 +93,15 @@ void run_gpu_collect(struct run *run)
     find_links(gpu);
 }
 
+const char *run_gpu_why(const struct run *run)
+{
+    if (run->gpu.off[0] != '\0') {
+        return run->gpu.off;
+    }
+    return run->feeder == NULL ? "the program ran unfed and unseen"
+                               : "no process of the program started CUDA";
+}
+
 /* ---- what to fix ------------------------------------------------------------
  */
 

@@ -144,26 +144,13 @@ static void put_gaps(const struct run *run, FILE *out)
     }
 }
 
-/* Why there is nothing to say of GPUs; NULL: there is something. */
-static const char *reason(const struct run *run)
-{
-    if (run->gpu.recorder_count > 0) {
-        return NULL;
-    }
-    if (run->gpu.off[0] != '\0') {
-        return run->gpu.off;
-    }
-    return run->feeder == NULL ? "the program ran unfed and unseen"
-                               : "no process of the program started CUDA";
-}
-
 void run_gpu_text(const struct run *run, FILE *out)
 {
     const struct run_gpus *gpu = &run->gpu;
     char text[400];
-    if (reason(run) != NULL) {
+    if (gpu->recorder_count == 0) {
         snprintf(text, sizeof(text), "busy and idle time are not known: %s",
-                 reason(run));
+                 run_gpu_why(run));
         run_put_text(out, "GPU", text);
         return;
     }
@@ -247,9 +234,9 @@ void run_gpu_html(const struct run *run, FILE *out)
 {
     const struct run_gpus *gpu = &run->gpu;
     fputs("<h2>GPUs</h2>\n", out);
-    if (reason(run) != NULL) {
+    if (gpu->recorder_count == 0) {
         fputs("<p class=dim>Busy and idle time are not known: ", out);
-        run_html_put(out, reason(run));
+        run_html_put(out, run_gpu_why(run));
         fputs("</p>\n", out);
     }
     for (uint32_t i = 0; i < gpu->count; i++) {

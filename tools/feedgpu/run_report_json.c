@@ -240,9 +240,15 @@ static json_t *make_recorder(const struct fg_feeder_recorder *recorder)
     return entry;
 }
 
+/* null, and why, when no recorder has started. */
 static void put_gpus(json_t *object, const struct run *run)
 {
     const struct run_gpus *gpu = &run->gpu;
+    if (gpu->recorder_count == 0) {
+        json_object_set_new(object, "gpu", json_null());
+        json_put_text(object, "gpu_why", run_gpu_why(run));
+        return;
+    }
     json_t *entry = json_object();
     json_t *gpus = json_array();
     json_t *recorders = json_array();
@@ -252,7 +258,6 @@ static void put_gpus(json_t *object, const struct run *run)
     for (uint32_t i = 0; i < gpu->recorder_count; i++) {
         json_array_append_new(recorders, make_recorder(&gpu->recorders[i]));
     }
-    json_put_text(entry, "off", gpu->off);
     json_object_set_new(entry, "gpus", gpus);
     json_object_set_new(entry, "recorders", recorders);
     json_put_text(entry, "fix_first",
