@@ -18,8 +18,9 @@
 #     --samples N     per measurement, at least 5 (default: 7)
 #
 # It runs the conformance suite on cuda, the HtoD path under compute-sanitizer
-# if that is there, compares every delivered byte with its source, and
-# measures the link alone, the loader's HtoD and its overlap with compute.
+# if that is there, compares every delivered byte with its source, measures the
+# link alone, the loader's HtoD and its overlap with compute, and compares the
+# idle time that `feedgpu run` reports with the program's own CUDA events.
 #
 # Exit status: 0 all passed, 1 something failed, 2 usage, 77 no GPU.
 set -u
@@ -104,7 +105,8 @@ build()
     {
         cmake -S "$source" -B "$prebuilt" "${options[@]}" &&
             cmake --build "$prebuilt" -j "$(nproc)" --target \
-                test_device gpu_verify gpu_bandwidth gpu_overlap feedgpu_tool
+                test_device gpu_verify gpu_bandwidth gpu_overlap gpu_idle \
+                feedgpu_tool feedgpu_preload feedgpu_cupti
     } >"$log" 2>&1 || {
         tail -n 20 "$log" >&2
         die "build failed; see $log"
@@ -121,7 +123,8 @@ find_programs()
     fi
     prebuilt=$(cd "$prebuilt" && pwd) || die "--prebuilt: no such folder"
     PATH=$prebuilt/bin:$prebuilt/tests/gpu:$prebuilt/tests/conformance:$PATH
-    for program in test_device gpu_verify gpu_bandwidth gpu_overlap; do
+    for program in test_device gpu_verify gpu_bandwidth gpu_overlap \
+        gpu_idle; do
         command -v "$program" >/dev/null ||
             die "$prebuilt: got no program $program (make it with pack.sh)"
     done
@@ -232,6 +235,40 @@ measure_all()
     fi
 }
 
+# What `feedgpu run` says of a program that times itself: within 2 points.
+idle_under_run()
+{
+    local report=$work/run.json own theirs note
+
+    case $device in
+    cuda:*) ;;
+    *)
+        printf 'skipped: %s has no kernels to be recorded\n' "$device"
+        return 77
+        ;;
+    esac
+    if ! command -v feedgpu >/dev/null; then
+        printf 'skipped: no feedgpu among the programs\n'
+        return 77
+    fi
+    feedgpu run --report json --report-file "$report" -- \
+        gpu_idle "$device" "$work/sparse" >"$work/idle" || return
+    own=$(sed -n 's/^idle //p' "$work/idle")
+    theirs=$(sed -n 's/.*"au": \([0-9.e-]*\),.*/\1/p' "$report")
+    note=$(sed -n 's/.*"note": "\([^"]\{1,\}\)".*/\1/p;
+        s/.*"gpu_why": "\([^"]\{1,\}\)".*/\1/p' "$report")
+    if [ -z "$theirs" ]; then
+        printf 'skipped: not recorded: %s\n' "${note:-no reason given}"
+        return 77
+    fi
+    awk -v own="$own" -v au="$theirs" 'BEGIN {
+        off = 1 - au - own
+        printf "idle %.2f %% by feedgpu run, %.2f %% by CUDA events\n",
+            100 * (1 - au), 100 * own
+        exit off > 0.02 || off < -0.02
+    }'
+}
+
 # One field of nvidia-smi's query, or "unknown".
 smi()
 {
@@ -289,6 +326,7 @@ make_data
 compare_bytes
 sanitize
 measure_all
+check "idle time under feedgpu run" idle_under_run
 report >"$out/report.md"
 printf '\n%s passed, %s failed, %s skipped; report: %s\n' \
     "$passed" "$failed" "$skipped" "$out/report.md"

@@ -14,7 +14,7 @@ set -eu
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source=$(cd "$here/../.." && pwd)
-programs=(test_device gpu_verify gpu_bandwidth gpu_overlap)
+programs=(test_device gpu_verify gpu_bandwidth gpu_overlap gpu_idle)
 
 if [ $# -ne 1 ] || [ "${1#-}" != "$1" ]; then
     printf 'usage: tests/gpu/pack.sh DIR\n' >&2
@@ -32,12 +32,14 @@ cmake -S "$source" -B "$build" -DCMAKE_BUILD_TYPE=Release -DFEEDGPU_CUDA=ON \
     tail -n 20 "$build/configure.log" >&2
     exit 1
 }
-cmake --build "$build" -j "$(nproc)" --target "${programs[@]}" feedgpu_tool
+cmake --build "$build" -j "$(nproc)" --target "${programs[@]}" feedgpu_tool \
+    feedgpu_preload feedgpu_cupti
 
 for program in "${programs[@]}"; do
     find "$build/tests" -name "$program" -type f -exec cp {} "$folder/bin/" \;
 done
 cp "$build/bin/feedgpu" "$folder/bin/"
+cp "$build"/lib/libfeedgpu-*.so "$folder/lib/"
 cp "$here/accept.sh" "$folder/"
 
 # What is still shared and not part of the C library comes along.
