@@ -224,6 +224,7 @@ struct fg_feeder_gpu {
     uint64_t last_ns;
     struct fg_labels labels;
     uint64_t idle_read_ns; /* no kernel, and some read was blocking */
+    uint64_t busy_read_ns; /* some kernel, and some read was blocking */
     uint64_t kernels;
     uint64_t kernel_ns;               /* sum of their times */
     struct fg_feeder_copies pinned;   /* to the GPU, by the host's memory */

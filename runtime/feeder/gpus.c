@@ -43,6 +43,7 @@ static void read_gpu(const struct fgi_gpu *entry,
     gpu->labels.ns[FG_LABEL_OTHER] = time->idle.other_ns;
     gpu->labels.ns[FG_LABEL_HOST] = time->idle.host_ns;
     gpu->idle_read_ns = time->idle.read_ns;
+    gpu->busy_read_ns = time->busy_read_ns;
     gpu->kernels = time->kernels;
     gpu->kernel_ns = time->kernel_ns;
     read_copies(&time->h2d[FGI_MEMORY_PINNED], &gpu->pinned);

@@ -20,7 +20,7 @@
 #define PAGE_BYTES 4096
 #define EVENT_COUNT 8192u
 #define ACTOR_COUNT 1024u
-#define SPAN_COUNT (1u << 17) /* some 100 ms of eight busy GPUs */
+#define SPAN_COUNT (1u << 18) /* 200 ms of eight busy GPUs, or more */
 
 void fgi_share_sizes(uint64_t memory_bytes, struct fgi_share_sizes *sizes)
 {

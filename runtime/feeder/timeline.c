@@ -159,12 +159,13 @@ static void advance(const struct fgi_timeline *timeline,
     }
     length = now_ns - gpu->cursor_ns;
     kernel = lasts(gpu->kernel_until_ns, gpu->cursor_ns, length);
+    read = lasts(timeline->read_until_ns, gpu->cursor_ns, length);
     gpu->compute_ns += kernel;
+    gpu->busy_read_ns += fgi_min(read, kernel);
     done = kernel;
     end = fgi_max(done, lasts(gpu->h2d_until_ns, gpu->cursor_ns, length));
     gpu->tail.h2d_ns += end - done;
     done = end;
-    read = lasts(timeline->read_until_ns, gpu->cursor_ns, length);
     gpu->tail.read_ns += fgi_max(read, kernel) - kernel;
     end = fgi_max(done, read);
     gpu->tail.storage_ns += end - done;

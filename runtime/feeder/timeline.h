@@ -34,7 +34,7 @@
 
 #include "runtime/feeder/board.h"
 
-#define FGI_HORIZON_NS UINT64_C(10000000000)
+#define FGI_HORIZON_NS UINT64_C(30000000000)
 
 /* Copies of less are small: their fixed cost is more than their bytes'. */
 #define FGI_COPY_BYTES_MIN 65536u
@@ -78,8 +78,9 @@ struct fgi_gpu_time {
     uint64_t first_ns;  /* of the window */
     uint64_t cursor_ns; /* everything before is labelled */
     uint64_t compute_ns;
-    struct fgi_idle idle; /* between kernels */
-    struct fgi_idle tail; /* since the last one */
+    uint64_t busy_read_ns; /* of these, some read was blocking */
+    struct fgi_idle idle;  /* between kernels */
+    struct fgi_idle tail;  /* since the last one */
 
     uint64_t kernel_until_ns; /* the latest end of those begun */
     uint64_t h2d_until_ns;

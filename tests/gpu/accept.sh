@@ -254,9 +254,9 @@ idle_under_run()
     feedgpu run --report json --report-file "$report" -- \
         gpu_idle "$device" "$work/sparse" >"$work/idle" || return
     own=$(sed -n 's/^idle //p' "$work/idle")
-    theirs=$(sed -n 's/.*"au": \([0-9.e-]*\),.*/\1/p' "$report")
-    note=$(sed -n 's/.*"note": "\([^"]\{1,\}\)".*/\1/p;
-        s/.*"gpu_why": "\([^"]\{1,\}\)".*/\1/p' "$report")
+    theirs=$(sed -n 's/.*"au":\([0-9.e-]*\),.*/\1/p' "$report")
+    note=$(sed -n 's/.*"recorders":\[{[^]]*"note":"\([^"]*\)".*/\1/p;
+        s/.*"gpu_why":"\([^"]*\)".*/\1/p' "$report")
     if [ -z "$theirs" ]; then
         printf 'skipped: not recorded: %s\n' "${note:-no reason given}"
         return 77

@@ -118,6 +118,17 @@ class Accounts(Gpu):
                       ("storage_device", "h2d", "host"))
 
 
+    def test_reads_that_always_block_are_no_verdict(self):
+        report, _ = self.run_program("--reader")
+        gpu, = report["gpu"]["gpus"]
+        self.assertGreater(gpu["busy_read_s"],
+                           0.8 * gpu["labels"]["compute"])
+        self.assertEqual(report["gpu"]["fix_first"], "storage_device")
+        self.assertEqual(report["verdict"]["limit"], "unknown")
+        self.assertIn("reads were blocking as often while the GPU computed",
+                      report["verdict"]["advice"])
+
+
 class Losses(Gpu):
     """What is not in the numbers is counted."""
 

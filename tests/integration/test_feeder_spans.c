@@ -123,6 +123,7 @@ static void get_gpus_labels_sum_to_the_window(void **state)
     assert_int_equal(gpu.labels.ns[FG_LABEL_OTHER], 2 * MS);
     assert_int_equal(gpu.labels.ns[FG_LABEL_HOST], 8 * MS);
     assert_int_equal(gpu.idle_read_ns, 15 * MS);
+    assert_int_equal(gpu.busy_read_ns, 5 * MS);
     assert_int_equal(sum(&gpu.labels), gpu.last_ns - gpu.first_ns);
     assert_int_equal(gpu.pinned.count, 1);
     assert_int_equal(gpu.pinned.bytes, FGI_MIB(1));

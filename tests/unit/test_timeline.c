@@ -115,6 +115,7 @@ static void reference_labels(const struct set *set, uint32_t gpu,
 
         if ((kinds & 1u << FGI_SPAN_KERNEL) != 0) {
             time->compute_ns++;
+            time->busy_read_ns += is_reading ? 1 : 0;
             continue;
         }
         time->idle.read_ns += is_reading ? 1 : 0;
@@ -174,6 +175,7 @@ static void check_same(const struct fgi_gpu_time *got,
         assert_int_equal(got->first_ns, wanted->first_ns);
     }
     assert_int_equal(got->compute_ns, wanted->compute_ns);
+    assert_int_equal(got->busy_read_ns, wanted->busy_read_ns);
     assert_memory_equal(&got->idle, &wanted->idle, sizeof(got->idle));
     assert_memory_equal(got->h2d, wanted->h2d, sizeof(got->h2d));
 }

@@ -49,6 +49,8 @@ struct run_gpus {
     uint32_t count;          /* of gpus, in all and known */
     uint32_t recorder_count; /* of recorders */
     uint64_t window_ns;      /* of all GPUs together */
+    uint64_t idle_read_ns;   /* likewise; see fg_feeder_gpu */
+    uint64_t busy_read_ns;   /* likewise */
     struct fg_labels labels; /* likewise; they sum to window_ns */
     enum fg_label worst;     /* the most but compute; FG_LABEL_COUNT: none */
     char fix[256];           /* what helps against that, or "" */

@@ -17,6 +17,7 @@
 #define LIBRARY "libfeedgpu-cupti.so"
 #define VARIABLE "CUDA_INJECTION64_PATH"
 #define STALL_SHARE_MIN 0.01 /* below this there is nothing worth fixing */
+#define COINCIDENCE 0.8      /* blocked as often while it computed, nearly */
 
 static double share(uint64_t part, uint64_t whole)
 {
@@ -86,6 +87,8 @@ void run_gpu_collect(struct run *run)
         fg_feeder_get_recorders(run->feeder, gpu->recorders, RUN_GPUS_MAX);
     for (uint32_t i = 0; i < gpu->count; i++) {
         gpu->window_ns += gpu->gpus[i].last_ns - gpu->gpus[i].first_ns;
+        gpu->idle_read_ns += gpu->gpus[i].idle_read_ns;
+        gpu->busy_read_ns += gpu->gpus[i].busy_read_ns;
         for (int label = 0; label < FG_LABEL_COUNT; label++) {
             gpu->labels.ns[label] += gpu->gpus[i].labels.ns[label];
         }
@@ -176,7 +179,20 @@ static const char *stall_text(enum fg_label label)
     }
 }
 
-/* Its sentences stand in front of what threads say. */
+/*
+ * Reads that block all the time, such as those of workers which read ahead,
+ * block while the GPU computes as well as while it is idle: that they block
+ * does not tell why it is idle.
+ */
+static bool is_coincidence(const struct run_gpus *gpu)
+{
+    uint64_t compute_ns = gpu->labels.ns[FG_LABEL_COMPUTE];
+    double idle = share(gpu->idle_read_ns, gpu->window_ns - compute_ns);
+    double busy = share(gpu->busy_read_ns, compute_ns);
+    return gpu->worst == FG_LABEL_STORAGE_DEVICE && busy > COINCIDENCE * idle;
+}
+
+/* Its sentence stands in place of what threads say. */
 void run_gpu_judge(struct run *run)
 {
     struct run_gpus *gpu = &run->gpu;
@@ -208,7 +224,14 @@ void run_gpu_judge(struct run *run)
              stall_text(gpu->worst),
              100.0 * share(gpu->labels.ns[FG_LABEL_COMPUTE],
                            gpu->window_ns - gpu->labels.ns[gpu->worst]));
-    if (gpu->worst != FG_LABEL_STORAGE_DEVICE || verdict->advice[0] == '\0') {
+    if (is_coincidence(gpu)) {
+        verdict->limit = LIMIT_UNKNOWN;
+        snprintf(verdict->advice, sizeof(verdict->advice),
+                 "reads were blocking as often while the GPU computed, so they "
+                 "may not be why it was idle: see which thread hands data to "
+                 "it, and what that waits for");
+    } else if (gpu->worst != FG_LABEL_STORAGE_DEVICE ||
+               verdict->advice[0] == '\0') {
         snprintf(verdict->advice, sizeof(verdict->advice), "%s", gpu->fix);
     }
 }

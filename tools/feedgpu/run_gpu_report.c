@@ -86,6 +86,7 @@ static void put_gpu(const struct run *run, uint32_t index, FILE *out)
 {
     const struct fg_feeder_gpu *gpu = &run->gpu.gpus[index];
     uint64_t link = run->gpu.link_bytes_per_s[index];
+    uint64_t idle_ns = window(gpu) - gpu->labels.ns[FG_LABEL_COMPUTE];
     char text[256];
     snprintf(text, sizeof(text),
              "%s%s%s: computed %.1f %% of the %.2f s from its first kernel to "
@@ -98,10 +99,11 @@ static void put_gpu(const struct run *run, uint32_t index, FILE *out)
     run_put_text(out, "GPU", text);
     put_labels(gpu, out);
     snprintf(text, sizeof(text),
-             "%.3f s (%.1f %%) while some read was blocking, whatever else",
-             seconds(gpu->idle_read_ns),
-             percent(gpu->idle_read_ns, window(gpu)));
-    run_put_text(out, "idle", text);
+             "some read was blocking for %.1f %% of the time in which it was "
+             "idle (%.3f s), and for %.1f %% of that in which it computed",
+             percent(gpu->idle_read_ns, idle_ns), seconds(gpu->idle_read_ns),
+             percent(gpu->busy_read_ns, gpu->labels.ns[FG_LABEL_COMPUTE]));
+    run_put_text(out, "reads", text);
     put_copies(out, "pinned", &gpu->pinned, link);
     put_copies(out, "pageable", &gpu->pageable, link);
     put_copies(out, "managed or unknown", &gpu->unknown, link);
@@ -204,10 +206,12 @@ static void put_html_gpu(const struct run *run, uint32_t index, FILE *out)
     run_html_put(out, gpu->name);
     fprintf(out,
             "<br><span class=dim>%.2f s from its first kernel to its last; "
-            "%.3f s idle while some read was blocking</span>\n"
+            "some read was blocking for %.3f s in which it was idle, and for "
+            "%.3f s in which it computed</span>\n"
             "<div class=wide><table>\n<tr><th>label<th>share<th class=n>time"
             "</tr>\n",
-            seconds(window(gpu)), seconds(gpu->idle_read_ns));
+            seconds(window(gpu)), seconds(gpu->idle_read_ns),
+            seconds(gpu->busy_read_ns));
     for (int i = 0; i < FG_LABEL_COUNT; i++) {
         double part = percent(gpu->labels.ns[i], window(gpu));
         if (gpu->labels.ns[i] > 0) {

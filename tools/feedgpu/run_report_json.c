@@ -212,6 +212,7 @@ static json_t *make_gpu(const struct run *run, uint32_t index)
                                 : 0.0);
     put_labels(entry, &gpu->labels);
     json_put_seconds(entry, "idle_read_s", gpu->idle_read_ns);
+    json_put_seconds(entry, "busy_read_s", gpu->busy_read_ns);
     json_put_count(entry, "kernels", gpu->kernels);
     json_put_seconds(entry, "kernel_s", gpu->kernel_ns);
     json_put_count(entry, "link_bytes_per_s", run->gpu.link_bytes_per_s[index]);

@@ -218,7 +218,7 @@ SHIM_EXPORT int InitializeInjection(void)
         return 1;
     }
     recorder.view = shim_attach();
-    if (recorder.view == NULL || !shim_feeder_lives(recorder.view)) {
+    if (recorder.view == NULL) {
         return 1;
     }
     recorder.pid = (int32_t)getpid();
