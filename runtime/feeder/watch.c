@@ -303,6 +303,9 @@ void fgi_watch_event(struct fg_feeder *feeder, const struct fgi_event *event,
     if (fgi_watch_may_look(record, now_ns)) {
         fgi_watch_look(feeder, record, &record->key, event->path);
     }
+    if (record->look != FGI_LOOK_WAITING && record->look != FGI_LOOK_FED) {
+        fgi_records_set_mode(&feeder->files, record, FGI_FEED_WATCH);
+    }
 }
 
 /* The file is not what its record says. */

@@ -13,7 +13,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "shim.h"
@@ -26,6 +25,10 @@
 #define LOOKS_MAX 17u    /* 2.6 s in all */
 #define LOOK_NS 20000u   /* until the second look; twice that to the third */
 #define STATE_FILE 256u  /* and the file's index */
+
+/* In next_offset: nothing was read; the first read has begun. */
+#define OFFSET_NEVER UINT64_MAX
+#define OFFSET_FIRST (UINT64_MAX - 1)
 
 /* First words of a descriptor; lazily backed by memory. */
 static struct {
@@ -158,7 +161,7 @@ static bool classify(int fd, const char *path, struct fgi_feed_key *key)
         return false;
     }
     shim_key(&info, key);
-    atomic_store_explicit(&fds[fd].next_offset, UINT64_MAX,
+    atomic_store_explicit(&fds[fd].next_offset, OFFSET_NEVER,
                           memory_order_relaxed);
     return true;
 }
@@ -206,22 +209,6 @@ void shim_forget(int fd)
     }
 }
 
-/* A file that was opened just now: the feeder is looking it over. A large one
- * is worth a moment, or the kernel begins to read ahead as well. */
-#define PATIENCE_BYTES_MIN FGI_FEED_BLOCK_BYTES
-#define PATIENCE_STEP_NS 20000
-#define PATIENCE_STEPS 100 /* 2 ms and what sleeping costs */
-
-static void be_patient(const struct fgi_board_view *view,
-                       const struct fgi_feed_key *key)
-{
-    const struct timespec step = {.tv_nsec = PATIENCE_STEP_NS};
-    uint32_t index;
-    for (int i = 0; i < PATIENCE_STEPS && find(view, key, &index) == 0; i++) {
-        nanosleep(&step, NULL);
-    }
-}
-
 /* The slow ways to a file: a descriptor not seen before, or not known yet. */
 static uint32_t find_out(int fd, uint32_t state)
 {
@@ -237,7 +224,7 @@ static uint32_t find_out(int fd, uint32_t state)
         tell_open(view, fd, &key, NULL, false);
         return state;
     }
-    if (state != STATE_LOOKING && shim_now_ns() < load(&fds[fd].look_ns)) {
+    if (shim_now_ns() < load(&fds[fd].look_ns)) {
         return state;
     }
     if (view == NULL || fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
@@ -245,10 +232,6 @@ static uint32_t find_out(int fd, uint32_t state)
         return STATE_IGNORED;
     }
     shim_key(&info, &key);
-    if (state == STATE_LOOKING && key.size_bytes >= PATIENCE_BYTES_MIN &&
-        shim_feeder_lives(view)) {
-        be_patient(view, &key);
-    }
     return look(view, fd, &key, state - STATE_LOOKING + 1);
 }
 
@@ -311,7 +294,15 @@ bool shim_moves_on(int fd, uint64_t offset, uint64_t bytes)
                                  offset / FGI_FEED_BLOCK_BYTES;
 }
 
+bool shim_is_first(int fd)
+{
+    uint64_t never = OFFSET_NEVER;
+    return atomic_compare_exchange_strong(&fds[fd].next_offset, &never,
+                                          OFFSET_FIRST);
+}
+
 uint64_t shim_expected(int fd)
 {
-    return load(&fds[fd].next_offset);
+    uint64_t next = load(&fds[fd].next_offset);
+    return next == OFFSET_NEVER || next == OFFSET_FIRST ? 0 : next;
 }

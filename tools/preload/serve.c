@@ -323,12 +323,10 @@ bool shim_serve(struct shim_file *file, const struct shim_call *call,
         errno = saved;
         return false;
     }
-    uint64_t expected = shim_expected(call->fd);
     struct take take = {
         .file = file,
         .actor = shim_actor(file->view),
-        .is_expected =
-            offset == expected || (offset == 0 && expected == UINT64_MAX),
+        .is_expected = offset == shim_expected(call->fd),
     };
     tell_read(file, &info, offset, bytes);
     if (!call->has_offset) {

@@ -141,7 +141,10 @@ bool shim_is_same(const struct shim_file *file, const struct stat *info);
 /* Note where a read ends; true when the feeder should hear of this read. */
 bool shim_moves_on(int fd, uint64_t offset, uint64_t bytes);
 
-/* Where the next read begins, if it goes on as before. */
+/* True once: for the first read since the descriptor was opened. */
+bool shim_is_first(int fd);
+
+/* Where the next read begins, if it goes on as before; at first 0. */
 uint64_t shim_expected(int fd);
 
 /* ---- serve.c ------------------------------------------------------------ */

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <pthread.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "shim.h"
@@ -101,21 +102,61 @@ static void tell_watched(const struct shim_file *file,
  * being cut up: it may know it before they have ended. */
 #define CUT_BYTES_MIN (2 * FGI_FEED_BLOCK_BYTES)
 
-static bool is_worth_serving(const struct shim_file *file,
-                             const struct shim_call *call)
+static uint32_t mode_of(const struct shim_file *file)
 {
-    if (file->entry == NULL) {
-        return call->bytes >= CUT_BYTES_MIN;
+    return file->entry == NULL
+               ? FGI_FEED_LOOK
+               : atomic_load_explicit(&file->entry->mode, memory_order_relaxed);
+}
+
+/*
+ * A file that was opened just now: the feeder is looking it over. A large one
+ * is worth a moment before its first read, or the kernel begins to read it
+ * ahead as well.
+ */
+#define PATIENCE_BYTES_MIN FGI_FEED_BLOCK_BYTES
+#define PATIENCE_STEP_NS 20000
+#define PATIENCE_STEPS 100 /* 2 ms, and what sleeping costs */
+
+static void be_patient(struct shim_file *file)
+{
+    const struct timespec step = {.tv_nsec = PATIENCE_STEP_NS};
+    int saved = errno;
+    struct stat info;
+    if (fstat(file->fd, &info) == 0 &&
+        (uint64_t)info.st_size >= PATIENCE_BYTES_MIN &&
+        shim_feeder_lives(file->view)) {
+        for (int i = 0; i < PATIENCE_STEPS; i++) {
+            if (file->entry == NULL) {
+                (void)shim_find(file, &info);
+            }
+            if (mode_of(file) != FGI_FEED_LOOK) {
+                break;
+            }
+            nanosleep(&step, NULL);
+        }
     }
-    return atomic_load_explicit(&file->entry->mode, memory_order_relaxed) ==
-           FGI_FEED_COPY;
+    errno = saved;
+}
+
+/* The mode, after waiting for it where that is worth it. */
+static uint32_t settled_mode(struct shim_file *file)
+{
+    uint32_t mode = mode_of(file);
+    if (mode == FGI_FEED_LOOK && shim_is_first(file->fd)) {
+        be_patient(file);
+        mode = mode_of(file);
+    }
+    return mode;
 }
 
 static ssize_t read_watched(struct shim_file *file,
                             const struct shim_call *call)
 {
     ssize_t result;
-    if (!is_worth_serving(file, call)) {
+    uint32_t mode = settled_mode(file);
+    if (mode == FGI_FEED_LOOK ? call->bytes < CUT_BYTES_MIN
+                              : mode != FGI_FEED_COPY) {
         tell_watched(file, call);
         return read_counted(file, call);
     }
