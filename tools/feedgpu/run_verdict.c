@@ -104,9 +104,13 @@ static void judge_unseen(struct run *run)
     }
     snprintf(verdict->text, sizeof(verdict->text),
              "not known: no read of a watched file was seen");
-    if (run->stats.files == 0 && run->stats.stdio_files == 0) {
+    if (run->launch.unreached[0] != '\0') {
         snprintf(verdict->advice, sizeof(verdict->advice),
-                 "if it does read data: is the program static or setuid? Are "
+                 "no library can be put into this program: %s",
+                 run->launch.unreached);
+    } else if (run->stats.files == 0 && run->stats.stdio_files == 0) {
+        snprintf(verdict->advice, sizeof(verdict->advice),
+                 "if it does read data: does it make system calls itself? Are "
                  "its files smaller than --min-file-bytes, or outside of "
                  "--data?");
     } else {
