@@ -15,6 +15,7 @@
 #include "size.h"
 
 #define SHARE_MIN 0.05 /* of the wall time: below it, input does not matter */
+#define WALL_NS_MIN UINT64_C(100000000) /* below it, nothing is said of it */
 
 uint64_t run_wall_ns(const struct run *run)
 {
@@ -207,6 +208,10 @@ void run_judge(struct run *run)
     }
     if (worst == NULL || run->stats.reads == 0) {
         judge_unseen(run);
+    } else if (run_wall_ns(run) < WALL_NS_MIN) {
+        snprintf(run->verdict.text, sizeof(run->verdict.text),
+                 "not known: it ran for %.3f s only",
+                 (double)run_wall_ns(run) / 1e9);
     } else if (run->verdict.share < SHARE_MIN) {
         judge_other(run);
     } else {
