@@ -114,6 +114,7 @@ static void run_judge_other_thread_blocked_may_read_ahead(void **state)
 {
     (void)state;
     run.group_known = 0;
+    run.stats.kernel_bytes = 2 * GB;
     actors[1].kernel_ns = 9 * S;
     expect(LIMIT_INPUT,
            "blocked in reads and opens for 90.0 % of the wall time (thread "
@@ -137,6 +138,10 @@ static void run_judge_advice_goes_by_what_blocked(void **state)
                         "most of it is opening files: fewer and larger ones "
                         "help most");
     actors[0].kernel_ns = 5 * S;
+    run_judge(&run);
+    assert_string_equal(run.verdict.advice,
+                        "most of it is reads of files that were not read "
+                        "ahead yet: a second epoch has less of that");
     strcpy(groups[0].pattern, "random");
     run_judge(&run);
     assert_string_equal(run.verdict.advice,

@@ -170,6 +170,9 @@ static void advise(struct run *run, const struct fg_feeder_actor *worst)
     } else if (is_random) {
         text = "random reads cannot be foreseen: larger ones, or data in the "
                "order in which it is read, would help";
+    } else if (stats->arena_bytes > stats->kernel_bytes) {
+        text = "most of it is reads of files that were not read ahead yet: a "
+               "second epoch has less of that";
     } else {
         text = "most bytes came from the kernel: see below which files, and "
                "whether --data or --min-file-bytes leaves them out";
