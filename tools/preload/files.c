@@ -22,15 +22,17 @@
 
 #define STATE_UNKNOWN 0u
 #define STATE_IGNORED 1u
-#define STATE_LOOKING 2u /* up to LOOKS_MAX more: how often it was asked */
-#define LOOKS_MAX 64u
-#define STATE_FILE 256u /* and the file's index */
+#define STATE_LOOKING 2u /* and how often it was asked */
+#define LOOKS_MAX 17u    /* 2.6 s in all */
+#define LOOK_NS 20000u   /* until the second look; twice that to the third */
+#define STATE_FILE 256u  /* and the file's index */
 
 /* First words of a descriptor; lazily backed by memory. */
 static struct {
     _Atomic uint32_t state;
     _Atomic uint32_t id;          /* of the file, with STATE_FILE */
     _Atomic uint64_t next_offset; /* where the last read ended */
+    _Atomic uint64_t look_ns;     /* LOOKING: not before that */
 } fds[FD_MAX];
 
 static uint64_t nanoseconds(const struct timespec *time)
@@ -133,6 +135,9 @@ static uint32_t look(const struct fgi_board_view *view, int fd,
         atomic_store_explicit(&fds[fd].id, id, memory_order_relaxed);
     } else if (looks < LOOKS_MAX) {
         state = STATE_LOOKING + looks;
+        atomic_store_explicit(&fds[fd].look_ns,
+                              shim_now_ns() + ((uint64_t)LOOK_NS << looks),
+                              memory_order_relaxed);
     }
     set(fd, state);
     return state;
@@ -205,7 +210,7 @@ void shim_forget(int fd)
  * is worth a moment, or the kernel begins to read ahead as well. */
 #define PATIENCE_BYTES_MIN FGI_FEED_BLOCK_BYTES
 #define PATIENCE_STEP_NS 20000
-#define PATIENCE_STEPS 25
+#define PATIENCE_STEPS 100 /* 2 ms and what sleeping costs */
 
 static void be_patient(const struct fgi_board_view *view,
                        const struct fgi_feed_key *key)
@@ -230,6 +235,9 @@ static uint32_t find_out(int fd, uint32_t state)
         view = shim_view();
         state = look(view, fd, &key, 0);
         tell_open(view, fd, &key, NULL, false);
+        return state;
+    }
+    if (state != STATE_LOOKING && shim_now_ns() < load(&fds[fd].look_ns)) {
         return state;
     }
     if (view == NULL || fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
@@ -278,6 +286,20 @@ bool shim_watched(int fd, struct shim_file *file)
         file->entry = NULL; /* retired: the file has changed, perhaps */
         set(fd, STATE_LOOKING);
     }
+    return true;
+}
+
+bool shim_find(struct shim_file *file, const struct stat *info)
+{
+    struct fgi_feed_key key;
+    uint32_t index;
+    shim_key(info, &key);
+    uint32_t id = find(file->view, &key, &index);
+    if (id == 0) {
+        return false;
+    }
+    file->entry = &file->view->files[index];
+    file->id = id;
     return true;
 }
 

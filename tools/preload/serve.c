@@ -46,7 +46,7 @@ static __thread uint32_t vain_hopes __attribute__((tls_model("initial-exec")));
 
 /* What a call needs while it is under way. */
 struct take {
-    const struct shim_file *file;
+    struct shim_file *file;
     struct fgi_actor *actor;
     bool is_expected; /* goes on where the last read ended, or begins at 0 */
     bool is_off;      /* the file has changed, or memory is not plain */
@@ -129,6 +129,14 @@ static struct fgi_slot *hope(struct take *take, uint64_t offset)
     return slot;
 }
 
+/* In mode COPY: known to the feeder, and worth its memory. */
+static bool is_served(const struct shim_file *file)
+{
+    return file->entry != NULL &&
+           atomic_load_explicit(&file->entry->mode, memory_order_relaxed) ==
+               FGI_FEED_COPY;
+}
+
 static bool is_unchanged(const struct shim_file *file)
 {
     struct stat info;
@@ -149,6 +157,12 @@ static size_t copy_piece(struct take *take, void *to, size_t bytes,
                          uint64_t offset)
 {
     const struct fgi_board_view *view = take->file->view;
+    if (!is_served(take->file)) {
+        struct stat info;
+        (void)(take->file->entry == NULL && fstat(take->file->fd, &info) == 0 &&
+               shim_find(take->file, &info));
+        return 0; /* from the next piece on */
+    }
     struct fgi_slot *slot = find_slot(take->file, offset);
     if (slot == NULL || state_of(slot) == FGI_SLOT_EMPTY) {
         slot = take->is_expected ? hope(take, offset) : NULL;
@@ -194,7 +208,9 @@ static ssize_t read_kernel(struct take *take, void *to, size_t bytes,
     shim_count(&take->actor->kernel_ns, shim_now_ns() - start_ns);
     if (got > 0) {
         shim_count(&take->actor->kernel_bytes, (uint64_t)got);
-        shim_count(&take->file->entry->kernel_bytes, (uint64_t)got);
+        if (take->file->entry != NULL) {
+            shim_count(&take->file->entry->kernel_bytes, (uint64_t)got);
+        }
     }
     return got;
 }
@@ -294,7 +310,7 @@ static bool find_range(const struct shim_call *call, uint64_t size_bytes,
     return true;
 }
 
-bool shim_serve(const struct shim_file *file, const struct shim_call *call,
+bool shim_serve(struct shim_file *file, const struct shim_call *call,
                 ssize_t *result)
 {
     struct stat info;
@@ -302,7 +318,7 @@ bool shim_serve(const struct shim_file *file, const struct shim_call *call,
     size_t bytes;
     int saved = errno;
     if (!may_read(call->fd) || fstat(call->fd, &info) != 0 ||
-        !shim_is_same(file, &info) ||
+        (file->entry != NULL && !shim_is_same(file, &info)) ||
         !find_range(call, (uint64_t)info.st_size, &offset, &bytes)) {
         errno = saved;
         return false;

@@ -127,6 +127,10 @@ void shim_forget(int fd);
 /* What fstat says, as a key. */
 void shim_key(const struct stat *info, struct fgi_feed_key *key);
 
+/* Has the feeder come to know the file that fstat describes? Then the entry
+ * is filled in. */
+bool shim_find(struct shim_file *file, const struct stat *info);
+
 /* What the entry stands for; it may be another file's by now. */
 void shim_entry_key(const struct fgi_feed_file *entry,
                     struct fgi_feed_key *key);
@@ -153,10 +157,12 @@ struct shim_call {
 };
 
 /*
- * Serve a read of a file that is in mode COPY. False: the kernel has to, and
- * nothing has happened. True: *result and errno are the call's.
+ * Serve a read of a file that is in mode COPY, or not known yet (entry NULL)
+ * but large enough that it may be known before the read has ended; *file is
+ * filled in then. False: the kernel has to read, and nothing has happened.
+ * True: *result and errno are the call's.
  */
-bool shim_serve(const struct shim_file *file, const struct shim_call *call,
+bool shim_serve(struct shim_file *file, const struct shim_call *call,
                 ssize_t *result);
 
 /* ---- tell.c ------------------------------------------------------------- */

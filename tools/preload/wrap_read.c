@@ -97,13 +97,25 @@ static void tell_watched(const struct shim_file *file,
     }
 }
 
-static ssize_t read_watched(const struct shim_file *file,
+/* Of a file that the feeder does not know yet, reads that large are worth
+ * being cut up: it may know it before they have ended. */
+#define CUT_BYTES_MIN (2 * FGI_FEED_BLOCK_BYTES)
+
+static bool is_worth_serving(const struct shim_file *file,
+                             const struct shim_call *call)
+{
+    if (file->entry == NULL) {
+        return call->bytes >= CUT_BYTES_MIN;
+    }
+    return atomic_load_explicit(&file->entry->mode, memory_order_relaxed) ==
+           FGI_FEED_COPY;
+}
+
+static ssize_t read_watched(struct shim_file *file,
                             const struct shim_call *call)
 {
     ssize_t result;
-    if (file->entry == NULL ||
-        atomic_load_explicit(&file->entry->mode, memory_order_relaxed) !=
-            FGI_FEED_COPY) {
+    if (!is_worth_serving(file, call)) {
         tell_watched(file, call);
         return read_counted(file, call);
     }
@@ -117,14 +129,16 @@ static ssize_t read_watched(const struct shim_file *file,
     struct fgi_actor *actor = shim_actor(file->view);
     shim_count(&actor->reads, 1);
     atomic_store_explicit(&actor->last_ns, now_ns, memory_order_relaxed);
-    shim_count(&file->entry->reads, 1);
-    shim_count(&file->entry->blocked_ns, now_ns - start_ns);
+    if (file->entry != NULL) {
+        shim_count(&file->entry->reads, 1);
+        shim_count(&file->entry->blocked_ns, now_ns - start_ns);
+    }
     errno = saved;
     return result;
 }
 
-static ssize_t read_one(const struct shim_file *file, int fd, void *to,
-                        size_t bytes, const off_t *offset)
+static ssize_t read_one(struct shim_file *file, int fd, void *to, size_t bytes,
+                        const off_t *offset)
 {
     struct iovec buffer = {.iov_base = to, .iov_len = bytes};
     struct shim_call call = {
@@ -155,7 +169,7 @@ static bool sum_up(const struct iovec *buffers, int count, size_t *bytes)
     return true;
 }
 
-static ssize_t read_many(const struct shim_file *file, int fd,
+static ssize_t read_many(struct shim_file *file, int fd,
                          const struct iovec *buffers, int count,
                          const off_t *offset)
 {
