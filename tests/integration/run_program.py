@@ -211,7 +211,7 @@ class Signals(Case):
 
     def test_signals_are_passed_on_once(self):
         for name in ("SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGINT",
-                     "SIGQUIT"):
+                     "SIGQUIT", "SIGALRM", "SIGRTMIN"):
             child = self.start(HANDLER % name)
             child.send_signal(getattr(signal, name))
             out, err = child.communicate(timeout=GIVE_UP_S)
@@ -286,6 +286,15 @@ while True:
 """
 
 
+# Stops whoever started it, and so itself.
+STOPPER = """
+import os, signal
+print("ready", flush=True)
+os.kill(os.getppid(), signal.SIGTSTP)
+print("got", input(), flush=True)
+"""
+
+
 class Terminal(Case):
     """A terminal's signals go to the whole group."""
 
@@ -333,6 +342,12 @@ class Terminal(Case):
                              "print('got', input(), flush=True)\n",
                              ("ready", b"\x1a"), ("stopped 20\r\n", b"more\n"))
         self.assertIn(f"stopped {int(signal.SIGTSTP)}\n", seen)
+        self.assertIn("got more\n", seen)
+        self.assertIn("ended 0\n", seen)
+
+    def test_stop_of_the_launcher_stops_and_continues_both(self):
+        seen = self.converse(STOPPER, ("stopped 20\r\n", b"more\n"))
+        self.assertIn("stopped 20\n", seen)
         self.assertIn("got more\n", seen)
         self.assertIn("ended 0\n", seen)
 

@@ -73,6 +73,11 @@ doctor)
     # It is of the class of a graphics card, and has no driver.
     options+=(--pci 1 --pci-model "ati-vga,romfile=")
     ;;
+run)
+    disk 1 data
+    disk 0 data
+    options+=(-c "$(dirname "$feedgpu")/../lib/libfeedgpu-preload.so:/w/")
+    ;;
 *)
     echo "run.sh: $group: no such group" >&2
     exit 2

@@ -124,6 +124,8 @@ bool launch_start(struct launch *launch)
         note_setback(launch, &setback);
     }
     close(fds[0]);
+    launch->unreached =
+        launch->exec_errno == 0 ? launch_unreached(launch->pid) : "";
     return true;
 }
 
@@ -200,10 +202,13 @@ static void follow_stop(const struct launch *launch)
     }
 }
 
-/* A terminal's signals go to the whole group: the program has them already. */
-static bool is_ours_alone(int number, const siginfo_t *info)
+/* A terminal's signals go to the whole group: the program has them already.
+ * What somebody has sent is meant for the program. */
+static bool was_sent(int number, const siginfo_t *info)
 {
-    return number != SIGCHLD && info->si_code != SI_KERNEL;
+    return number != SIGCHLD &&
+           (info->si_code == SI_USER || info->si_code == SI_QUEUE ||
+            info->si_code == SI_TKILL);
 }
 
 void launch_wait(struct launch *launch)
@@ -219,7 +224,7 @@ void launch_wait(struct launch *launch)
         int number = launch_signals_wait(next_ns - now, &info);
         if (number == SIGCHLD) {
             follow_stop(launch);
-        } else if (number != 0 && is_ours_alone(number, &info)) {
+        } else if (number != 0 && was_sent(number, &info)) {
             kill(launch->pid, number);
         }
     }

@@ -16,8 +16,10 @@
 
 #define NS_PER_S UINT64_C(1000000000)
 
-static const int watched[] = {SIGCHLD, SIGINT,  SIGQUIT, SIGTERM, SIGHUP,
-                              SIGUSR1, SIGUSR2, SIGTSTP, SIGCONT};
+/* And the real-time ones. Those of a crash are left out: it would be ours. */
+static const int watched[] = {SIGCHLD, SIGINT,  SIGQUIT, SIGTERM,   SIGHUP,
+                              SIGUSR1, SIGUSR2, SIGTSTP, SIGCONT,   SIGALRM,
+                              SIGPROF, SIGIO,   SIGPWR,  SIGVTALRM, SIGXCPU};
 
 static sigset_t watched_set(void)
 {
@@ -25,6 +27,9 @@ static sigset_t watched_set(void)
     sigemptyset(&set);
     for (size_t i = 0; i < sizeof(watched) / sizeof(watched[0]); i++) {
         sigaddset(&set, watched[i]);
+    }
+    for (int number = SIGRTMIN; number <= SIGRTMAX; number++) {
+        sigaddset(&set, number);
     }
     return set;
 }
