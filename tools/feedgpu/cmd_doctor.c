@@ -6,6 +6,7 @@
 #include "doctor.h"
 #include "doctor_rules.h"
 #include "report.h"
+#include "signals.h"
 #include "tables.h"
 
 /* Doctor's own statuses: a run that could not begin has no clean bill. */
@@ -88,6 +89,27 @@ static void run_group(struct doctor *doctor, const struct check_group *group)
     }
 }
 
+/* What only goes with --measure, and what it does not go with. */
+static bool check_usage(const struct options *options)
+{
+    const char *word = NULL;
+    if (options->measure && options->sysroot != NULL) {
+        complain("doctor: --measure: measures this machine, --sysroot is a "
+                 "copy of one");
+        return false;
+    }
+    if (strcmp(options->loader.device, "auto") != 0) {
+        word = "device";
+    } else if (options->measure_bytes != 0) {
+        word = "measure-bytes";
+    }
+    if (word != NULL && !options->measure) {
+        complain("doctor: --%s: goes with --measure", word);
+        return false;
+    }
+    return true;
+}
+
 static int run(const struct options *options)
 {
     static const struct check_group *const groups[] = {
@@ -95,8 +117,12 @@ static int run(const struct options *options)
         &kernel_checks, &disk_checks,
     };
     struct doctor doctor = {.options = options};
+    doctor.path = options->operand_count > 0 ? options->operands[0] : NULL;
     struct fg_topology_config config;
     struct fg_error err;
+    if (!check_usage(options)) {
+        return STATUS_USAGE;
+    }
     fg_topology_config_init(&config);
     config.sysroot = options->sysroot;
     if (fg_topology_open(&config, &doctor.topology, &err) != FG_OK) {
@@ -108,9 +134,16 @@ static int run(const struct options *options)
     for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {
         run_group(&doctor, groups[i]);
     }
+    if (options->measure) {
+        doctor_measure(&doctor);
+    }
     doctor_finish(&doctor);
     fg_topology_close(doctor.topology);
     free(doctor.records);
+    if (is_interrupted()) {
+        complain("interrupted: not all was measured");
+        return status_of_signal();
+    }
     return doctor_exit_status(&doctor);
 }
 
@@ -124,9 +157,24 @@ static const struct option doctor_options[] = {
 static const struct option_group doctor_group = {"What to look at",
                                                  doctor_options, 2};
 
+static const struct option measure_options[] = {
+    {"measure", 0, OPTION_FLAG, offsetof(struct options, measure), NULL, 0, 0,
+     NULL,
+     "also measure, for some seconds: memory between nodes, copies from each "
+     "node to each GPU, reads of the files in PATH"},
+    {"device", 0, OPTION_TEXT, offsetof(struct options, loader.device), "NAME",
+     0, 0, NULL, "copy to this one; auto: to every GPU"},
+    {"measure-bytes", 0, OPTION_SIZE, offsetof(struct options, measure_bytes),
+     "SIZE", UINT64_C(2) << 20, UINT64_C(1) << 40, "chosen for the machine",
+     "bytes of a round: more where caches are very large"},
+};
+
+static const struct option_group measure_group = {"What to measure",
+                                                  measure_options, 3};
+
 const struct command doctor_command = {
     .name = "doctor",
-    .synopsis = "[OPTION]...",
+    .synopsis = "[OPTION]... [PATH]",
     .summary = "find what slows feeding on this machine, and how to fix it",
     .story = "Looks at GPUs, NUMA nodes, this process's limits, the kernel and "
              "the disks, and changes nothing. What cannot be read is unknown, "
@@ -135,10 +183,11 @@ const struct command doctor_command = {
              "--sysroot that cannot be read.",
     .examples = "  feedgpu doctor\n"
                 "  feedgpu doctor --json\n"
-                "  feedgpu doctor --sysroot copied-machine\n",
+                "  feedgpu doctor --sysroot copied-machine\n"
+                "  feedgpu doctor --measure /data/train\n",
     .operands_min = 0,
-    .operands_max = 0,
+    .operands_max = 1,
     .operand = "PATH",
-    .groups = {&doctor_group, &general_group},
+    .groups = {&doctor_group, &measure_group, &general_group},
     .run = run,
 };

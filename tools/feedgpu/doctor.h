@@ -55,6 +55,7 @@ struct doctor {
     uint32_t record_count;           /* of these */
     uint32_t record_room;            /* entries that records has room for */
     uint32_t counts[VERDICT_COUNT];
+    struct measured *measured; /* --measure, while it runs; or NULL */
 };
 
 struct check {
