@@ -3,10 +3,12 @@
  * Copies to a device, as the copier makes them: from memory that is pinned in
  * one piece, on a stream of our own, with an event behind them.
  *
- * A round queues all its copies, then asks the event over and over, because a
- * sleep's end would be late, and looks up in between. How long it took is the
- * device's word where it has one, else this clock's. On any failure and when
- * stopped, the stream is waited for before the memory under it goes.
+ * A round queues its copies in windows, with an event behind each and two
+ * windows under way: enough that the engine never waits, little enough that a
+ * slow one can be stopped. Events are asked over and over, because a sleep's
+ * end would be late. How long a round took is the device's word where it has
+ * one, else this clock's. On any failure and when stopped, the stream is
+ * waited for before the memory under it goes.
  */
 #include <string.h>
 
@@ -21,8 +23,8 @@
 #define ROUND_BYTES_DEFAULT FGI_MIB(256)
 /* More is copied by going round: it need not all be pinned at once. */
 #define BUFFER_BYTES_MAX FGI_MIB(256)
-/* Copies queued between two looks at the caller. */
-#define COPIES_PER_POLL 64
+/* Copies between two events; twice as many are under way at most. */
+#define WINDOW_BYTES (8 * COPY_BYTES)
 #define POLL_NS (1 * FGI_NS_PER_MS)
 
 /* All that a measurement holds. Zeroed, it holds nothing. */
@@ -34,8 +36,8 @@ struct copies {
     bool is_pinned;
     void *memory; /* owned, of the device, block.bytes */
     fg_stream stream;
-    fgi_event event;
-    const char *kind; /* of the device: "cuda" */
+    fgi_event events[2]; /* behind the windows, in turn */
+    const char *kind;    /* of the device: "cuda" */
 };
 
 static enum fg_status open_copies(struct copies *copies, struct fg_error *err)
@@ -55,8 +57,9 @@ static enum fg_status open_copies(struct copies *copies, struct fg_error *err)
     if (status == FG_OK) {
         status = ops->stream_create(copies->device, true, &copies->stream, err);
     }
-    if (status == FG_OK) {
-        status = ops->event_create(copies->device, false, &copies->event, err);
+    for (int i = 0; i < 2 && status == FG_OK; i++) {
+        status =
+            ops->event_create(copies->device, false, &copies->events[i], err);
     }
     if (status != FG_OK) {
         fgi_prefix(err, "measure");
@@ -71,8 +74,10 @@ static void close_copies(struct copies *copies)
     if (copies->stream != NULL) {
         (void)ops->stream_synchronize(copies->device, copies->stream, NULL);
     }
-    if (copies->event != NULL) {
-        ops->event_destroy(copies->device, copies->event);
+    for (int i = 0; i < 2; i++) {
+        if (copies->events[i] != NULL) {
+            ops->event_destroy(copies->device, copies->events[i]);
+        }
     }
     if (copies->stream != NULL) {
         ops->stream_destroy(copies->device, copies->stream);
@@ -86,40 +91,37 @@ static void close_copies(struct copies *copies)
     fgi_block_unmap(&copies->block);
 }
 
-/* Queue a round's copies and the event behind them. */
-static enum fg_status queue_copies(struct copies *copies, struct fg_error *err)
+/* Queue the copies from `at` to `end`, and the event behind them. */
+static enum fg_status queue_window(struct copies *copies, uint64_t at,
+                                   uint64_t end, fgi_event event,
+                                   struct fg_error *err)
 {
-    uint64_t bytes = copies->config.bytes;
-    uint32_t queued = 0;
+    enum fg_status status = FG_OK;
 
-    for (uint64_t at = 0; at < bytes; at += COPY_BYTES) {
+    while (at < end && status == FG_OK) {
         uint64_t place = at % copies->block.bytes;
-        uint64_t piece = fgi_min(fgi_min(COPY_BYTES, bytes - at),
-                                 copies->block.bytes - place);
-        enum fg_status status = copies->ops->copy(
-            copies->device, copies->stream, (uint8_t *)copies->memory + place,
-            copies->block.base + place, piece, err);
+        uint64_t piece =
+            fgi_min(fgi_min(COPY_BYTES, end - at), copies->block.bytes - place);
 
-        if (status == FG_OK && ++queued % COPIES_PER_POLL == 0) {
-            status = fgi_measure_poll(&copies->config, err);
-        }
-        if (status != FG_OK) {
-            return status;
-        }
+        status = copies->ops->copy(copies->device, copies->stream,
+                                   (uint8_t *)copies->memory + place,
+                                   copies->block.base + place, piece, err);
+        at += piece;
     }
-    return copies->ops->event_record(copies->device, copies->event,
-                                     copies->stream, err);
+    return status != FG_OK ? status
+                           : copies->ops->event_record(copies->device, event,
+                                                       copies->stream, err);
 }
 
-static enum fg_status wait_for_event(struct copies *copies,
-                                     struct fg_error *err)
+static enum fg_status wait_for(struct copies *copies, fgi_event event,
+                               struct fg_error *err)
 {
     uint64_t next_poll_ns = 0;
     bool has_passed = false;
 
     for (;;) {
-        enum fg_status status = copies->ops->event_query(
-            copies->device, copies->event, &has_passed, err);
+        enum fg_status status =
+            copies->ops->event_query(copies->device, event, &has_passed, err);
 
         if (status != FG_OK || has_passed) {
             return status;
@@ -138,19 +140,31 @@ static enum fg_status wait_for_event(struct copies *copies,
 static enum fg_status copy_round(struct copies *copies, uint64_t *duration_ns,
                                  struct fg_error *err)
 {
+    uint64_t bytes = copies->config.bytes;
     uint64_t start_ns = fgi_now_ns();
-    enum fg_status status = queue_copies(copies, err);
     uint64_t end_ns;
+    fgi_event event = NULL;
+    enum fg_status status = FG_OK;
 
+    for (uint64_t at = 0; at < bytes && status == FG_OK; at += WINDOW_BYTES) {
+        event = copies->events[at / WINDOW_BYTES % 2];
+        if (at >= 2 * WINDOW_BYTES) {
+            status = wait_for(copies, event, err);
+        }
+        if (status == FG_OK) {
+            status = queue_window(copies, at, fgi_min(bytes, at + WINDOW_BYTES),
+                                  event, err);
+        }
+    }
     if (status == FG_OK) {
-        status = wait_for_event(copies, err);
+        status = wait_for(copies, event, err);
     }
     if (status != FG_OK) {
         return status;
     }
     end_ns = fgi_now_ns();
-    if (copies->ops->event_passed_ns(copies->device, copies->event) != 0) {
-        end_ns = copies->ops->event_passed_ns(copies->device, copies->event);
+    if (copies->ops->event_passed_ns(copies->device, event) != 0) {
+        end_ns = copies->ops->event_passed_ns(copies->device, event);
     }
     *duration_ns = end_ns - fgi_min(start_ns, end_ns);
     return FG_OK;

@@ -233,7 +233,7 @@ static enum fg_status read_rounds(struct crew *crew,
                                   struct fg_rate *rate, struct fg_error *err)
 {
     struct fgi_samples samples = {.count = 0};
-    uint64_t duration_ns;
+    uint64_t duration_ns = 0;
 
     /* The first finds cold translations and threads on the move. */
     for (uint32_t i = 0; i <= config->rounds; i++) {

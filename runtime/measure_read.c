@@ -270,8 +270,8 @@ static enum fg_status read_rounds(struct reading *reading, struct fg_rate *rate,
 {
     struct fgi_engine_report report;
     struct fgi_samples samples = {.count = 0};
-    uint64_t bytes;
-    uint64_t duration_ns;
+    uint64_t bytes = 0;
+    uint64_t duration_ns = 0;
 
     for (uint32_t i = 0; i < reading->config.rounds; i++) {
         enum fg_status status = read_round(reading, &bytes, &duration_ns, err);

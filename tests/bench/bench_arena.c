@@ -6,7 +6,8 @@
  *
  * For each size and kind of pages: `plain`, one MADV_POPULATE_WRITE of a fresh
  * mapping by one thread, which is all that the kernel does and nothing else;
- * and `block`, fgi_block_map_at with one touching thread up to one per CPU.
+ * `block`, fgi_block_map_at with one touching thread up to one per CPU; and
+ * `prove`, asking where each page of such a block lies.
  * Each case is mapped, timed and unmapped ROUNDS times and once more before:
  * that first time is shown apart, because a virtual machine's host may have to
  * supply the pages then.
@@ -27,6 +28,7 @@
 #include "runtime/base/clock.h"
 #include "runtime/base/math.h"
 #include "runtime/base/mem.h"
+#include "runtime/base/numa.h"
 #include "runtime/base/thread.h"
 
 #define ROUNDS_MAX 100
@@ -37,9 +39,10 @@
 #endif
 
 struct bench_case {
+    const char *how; /* "plain", "block", "prove" */
     enum fgi_pages pages;
     uint64_t bytes;
-    unsigned threads; /* 0: plain */
+    unsigned threads;
 };
 
 static long read_hugepages(void)
@@ -94,23 +97,39 @@ static uint64_t time_plain(const struct bench_case *c)
     return end_ns == 0 ? 0 : end_ns - start_ns;
 }
 
-/* The same by fgi_block_map_at; 0 also when it got other pages. */
+/* Ask where all pages are. */
+static uint64_t time_proof(const struct fgi_block *block)
+{
+    struct fg_placement placement = {.home_node = 0};
+    uint64_t start_ns = fgi_now_ns();
+
+    placement.page_bytes = fgi_page_bytes(block->pages);
+    placement.page_kind = fgi_pages_name(block->pages);
+    fgi_numa_verify(block->base, block->bytes, &placement);
+    return strcmp(placement.verified_by, "move_pages") == 0
+               ? fgi_now_ns() - start_ns
+               : 0;
+}
+
+/* Map by fgi_block_map_at; 0 also when it got other pages. */
 static uint64_t time_block(const struct bench_case *c)
 {
     struct fgi_block_place place = {.node = -1, .thread_node = -1};
     struct fgi_block block;
     uint64_t start_ns = fgi_now_ns();
-    uint64_t end_ns;
+    uint64_t took_ns;
 
     if (fgi_block_map_at(&block, c->bytes, &place, NULL) != FG_OK) {
         return 0;
     }
-    end_ns = fgi_now_ns();
+    took_ns = fgi_now_ns() - start_ns;
     if (block.pages != c->pages || block.small_bytes != 0) {
-        end_ns = start_ns;
+        took_ns = 0;
+    } else if (strcmp(c->how, "prove") == 0) {
+        took_ns = time_proof(&block);
     }
     fgi_block_unmap(&block);
-    return end_ns - start_ns;
+    return took_ns;
 }
 
 static int compare(const void *a, const void *b)
@@ -127,9 +146,9 @@ static void run_case(const struct bench_case *c, int rounds)
     double scale = 1e-9 * (double)FGI_GIB(1) / (double)c->bytes;
 
     for (int i = 0; i <= rounds; i++) {
-        ns[i] = c->threads == 0 ? time_plain(c) : time_block(c);
+        ns[i] = strcmp(c->how, "plain") == 0 ? time_plain(c) : time_block(c);
         if (ns[i] == 0) {
-            fprintf(stderr, "bench_arena: %s: %llu MiB: left out\n",
+            fprintf(stderr, "bench_arena: %s: %s: %llu MiB: left out\n", c->how,
                     fgi_pages_name(c->pages),
                     (unsigned long long)(c->bytes >> 20));
             return;
@@ -138,9 +157,8 @@ static void run_case(const struct bench_case *c, int rounds)
     printf(
         "{\"pages\": \"%s\", \"mib\": %llu, \"how\": \"%s\", \"threads\": %u, "
         "\"first\": %.4f, \"samples\": [",
-        fgi_pages_name(c->pages), (unsigned long long)(c->bytes >> 20),
-        c->threads == 0 ? "plain" : "block", c->threads == 0 ? 1 : c->threads,
-        (double)ns[0] * scale);
+        fgi_pages_name(c->pages), (unsigned long long)(c->bytes >> 20), c->how,
+        c->threads, (double)ns[0] * scale);
     for (int i = 1; i <= rounds; i++) {
         printf("%s%.4f", i > 1 ? ", " : "", (double)ns[i] * scale);
     }
@@ -168,7 +186,7 @@ static void use_cpus(const cpu_set_t *all, unsigned count)
 
 static void run_kind(enum fgi_pages pages, uint64_t bytes, int rounds)
 {
-    struct bench_case c = {.pages = pages, .bytes = bytes, .threads = 0};
+    struct bench_case c = {"plain", pages, bytes, 1};
     unsigned cpus = fgi_cpu_count();
     cpu_set_t all;
     long reserved = read_hugepages();
@@ -181,13 +199,16 @@ static void run_kind(enum fgi_pages pages, uint64_t bytes, int rounds)
     }
     sched_getaffinity(0, sizeof(all), &all);
     prctl(PR_SET_THP_DISABLE, pages == FGI_PAGES_SMALL, 0, 0, 0);
-    for (c.threads = 0; c.threads <= cpus; c.threads++) {
-        if (c.threads > 0) {
-            use_cpus(&all, c.threads);
-        }
+    run_case(&c, rounds);
+    c.how = "block";
+    for (c.threads = 1; c.threads <= cpus; c.threads++) {
+        use_cpus(&all, c.threads);
         run_case(&c, rounds);
         sched_setaffinity(0, sizeof(all), &all);
     }
+    c.how = "prove";
+    c.threads = 1;
+    run_case(&c, rounds);
     prctl(PR_SET_THP_DISABLE, 0, 0, 0, 0);
     if (pages == FGI_PAGES_HUGETLB) {
         reserve_hugepages(reserved);
