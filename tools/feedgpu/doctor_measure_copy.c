@@ -291,9 +291,9 @@ void measure_links(struct doctor *doctor)
     for (uint32_t i = 0; i < measured->target_count; i++) {
         const struct target *target = &measured->targets[i];
         struct finding f = {.subject = subject_of(target)};
-        if (target_is_emulated(target)) {
-            doctor_say(doctor, f.subject, VERDICT_NA,
-                       "an emulated copy uses no link");
+        if (strcmp(target->info.kind, "cuda") != 0) {
+            doctor_say(doctor, f.subject, VERDICT_NA, "%s: it uses no link",
+                       target->info.kind);
             continue;
         }
         uint32_t max =
