@@ -23,8 +23,9 @@
 #define ROUND_BYTES_DEFAULT FGI_MIB(256)
 /* More is copied by going round: it need not all be pinned at once. */
 #define BUFFER_BYTES_MAX FGI_MIB(256)
-/* Copies between two events; twice as many are under way at most. */
-#define WINDOW_BYTES (8 * COPY_BYTES)
+/* Between two events; twice as much is under way at most, and a usual round is
+ * queued at once: this thread may be kept off its CPU. */
+#define WINDOW_BYTES (32 * COPY_BYTES)
 #define POLL_NS (1 * FGI_NS_PER_MS)
 
 /* All that a measurement holds. Zeroed, it holds nothing. */

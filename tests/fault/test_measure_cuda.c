@@ -42,7 +42,7 @@ static struct fg_measure_config quick(void)
 
     fg_measure_config_init(&config);
     config.rounds = 1;
-    config.bytes = FGI_MIB(72); /* three windows of copies */
+    config.bytes = FGI_MIB(10);
     return config;
 }
 

@@ -11,24 +11,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
-#include "io/engine.h"
 #include "runtime/base/math.h"
 #include "runtime/measure.h"
+#include "tests/lib/measure_fixture.h"
 #include "tests/lib/tree_fixture.h"
 
 #define NODE "/sys/devices/system/node"
 #define CPU "/sys/devices/system/cpu"
 #define ABSENT_NODE 977
 #define SMALL_FILE "small"
-#define FILE_BYTES ((2u << 20) + 100) /* two whole pieces and a bit */
+#define FILE_BYTES (2u << 20)
 
-static struct fg_error err;
-static struct fg_rate rate;
 static struct fg_topology *topology;
 
 /* Three nodes: CPUs and memory; CPUs only; memory only. */
@@ -71,35 +67,6 @@ static int forget_machine(void **state)
     fg_topology_close(topology);
     topology = NULL;
     return 0;
-}
-
-/* A quick measurement. */
-static struct fg_measure_config quick(void)
-{
-    struct fg_measure_config config;
-
-    fg_measure_config_init(&config);
-    config.rounds = 2;
-    config.bytes = FGI_MIB(4);
-    return config;
-}
-
-static void expect_fails(enum fg_status got, enum fg_status wanted,
-                         const char *message)
-{
-    assert_int_equal(got, wanted);
-    assert_int_equal(err.status, wanted);
-    assert_string_equal(err.message, message);
-}
-
-/* A rate holds together. */
-static void expect_rate(uint32_t rounds)
-{
-    assert_int_equal(rate.rounds, rounds);
-    assert_true(rate.bytes_per_s_min > 0);
-    assert_true(rate.bytes_per_s_min <= rate.bytes_per_s);
-    assert_true(rate.bytes_per_s <= rate.bytes_per_s_max);
-    assert_true(rate.bytes > 0);
 }
 
 /* ---- arithmetic ---- */
@@ -276,29 +243,6 @@ static void memory_beyond_the_machine_is_refused(void **state)
 
 /* ---- stopping ---- */
 
-struct stopper {
-    unsigned asked; /* so often so far */
-    unsigned at;    /* stops the n-th time */
-};
-
-static int stop_at(void *context)
-{
-    struct stopper *stopper = context;
-
-    return ++stopper->asked >= stopper->at;
-}
-
-static struct fg_measure_config stoppable(struct stopper *stopper)
-{
-    struct fg_measure_config config = quick();
-
-    config.poll = stop_at;
-    config.poll_context = stopper;
-    config.rounds = FG_MEASURE_ROUNDS_MAX;
-    config.bytes = FGI_MIB(64);
-    return config;
-}
-
 static void memory_stopped_ends_at_once(void **state)
 {
     struct stopper stopper = {0, 2};
@@ -326,19 +270,6 @@ static void copy_stopped_ends_at_once(void **state)
                  FG_ERR_CANCELLED, "measure: cancelled");
     assert_int_equal(stopper.asked, 4);
     fg_device_close(device);
-}
-
-static void read_stopped_ends_at_once(void **state)
-{
-    const char *path = SMALL_FILE;
-    struct stopper stopper = {0, 3};
-    struct fg_measure_config config = stoppable(&stopper);
-
-    (void)state;
-    expect_fails(
-        fg_measure_read(&path, 1, FG_MEASURE_RANDOM, &config, &rate, &err),
-        FG_ERR_CANCELLED, "measure: cancelled");
-    assert_int_equal(stopper.asked, 3);
 }
 
 /* ---- copies ---- */
@@ -404,113 +335,10 @@ static void copy_from_an_absent_node_is_refused(void **state)
     fg_device_close(device);
 }
 
-/* ---- files ---- */
-
-static void put_file(const char *path, size_t bytes)
+static int set_up(void **state)
 {
-    FILE *file = fopen(path, "wb");
-
-    assert_non_null(file);
-    for (size_t i = 0; i < bytes; i++) {
-        fputc((int)(i % 251), file);
-    }
-    assert_int_equal(fclose(file), 0);
-}
-
-static int make_files(void **state)
-{
-    put_file(SMALL_FILE, FILE_BYTES);
-    put_file("tiny", 10);
-    put_file("empty", 0);
+    fixture_put_file(SMALL_FILE, FILE_BYTES);
     return make_machine(state);
-}
-
-static void read_in_each_order_gives_a_rate(void **state)
-{
-    static const char *const paths[] = {"empty", SMALL_FILE, "tiny"};
-    struct fg_measure_config config = quick();
-
-    (void)state;
-    config.bytes = FGI_MIB(7);
-    for (int order = 0; order < 2; order++) {
-        assert_int_equal(fg_measure_read(paths, 3, (enum fg_measure_order)order,
-                                         &config, &rate, &err),
-                         FG_OK);
-        expect_rate(2);
-        assert_true(rate.bytes >= FGI_MIB(7));
-        assert_string_not_equal(rate.engine, "");
-        assert_string_equal(rate.page_kind, "");
-    }
-}
-
-static void read_for_no_time_still_reads_something(void **state)
-{
-    const char *path = SMALL_FILE;
-    struct fg_measure_config config = quick();
-
-    (void)state;
-    config.bytes = FGI_GIB(1);
-    config.round_ns = 0;
-    assert_int_equal(
-        fg_measure_read(&path, 1, FG_MEASURE_SEQUENTIAL, &config, &rate, &err),
-        FG_OK);
-    expect_rate(2);
-    assert_true(rate.bytes < FGI_GIB(1));
-}
-
-static void read_of_nothing_is_refused(void **state)
-{
-    static const char *const empty[] = {"empty"};
-    static const char *const absent[] = {SMALL_FILE, "absent"};
-    static const char *const folder[] = {"."};
-
-    (void)state;
-    expect_fails(
-        fg_measure_read(empty, 0, FG_MEASURE_RANDOM, NULL, &rate, &err),
-        FG_ERR_ARGUMENT, "measure: files: got 0, wanted 1 to 256");
-    expect_fails(
-        fg_measure_read(empty, 1, FG_MEASURE_RANDOM, NULL, &rate, &err),
-        FG_ERR_ARGUMENT, "measure: empty: got 0 bytes, wanted some to read");
-    expect_fails(
-        fg_measure_read(absent, 2, FG_MEASURE_RANDOM, NULL, &rate, &err),
-        FG_ERR_NOT_FOUND, "measure: absent: open: No such file or directory");
-    expect_fails(
-        fg_measure_read(folder, 1, FG_MEASURE_RANDOM, NULL, &rate, &err),
-        FG_ERR_ARGUMENT,
-        "measure: .: open: got a folder wanted a regular file");
-}
-
-static void read_that_fails_names_the_place(void **state)
-{
-    const char *path = SMALL_FILE;
-    struct fgi_fault fault = {
-        .kind = FGI_FAULT_ERROR, .nth = 2, .sys_errno = 5};
-    struct fg_measure_config config = quick();
-
-    (void)state;
-    fgi_engine_fault_all(&fault);
-    expect_fails(
-        fg_measure_read(&path, 1, FG_MEASURE_SEQUENTIAL, &config, &rate, &err),
-        FG_ERR_READ,
-        "measure: small: offset 1048576: read: Input/output error");
-    fgi_engine_fault_all(NULL);
-    assert_int_equal(err.offset, 1048576);
-}
-
-static void read_of_a_file_that_shrinks_is_an_error(void **state)
-{
-    const char *path = "shrinking";
-    struct fgi_fault fault = {.kind = FGI_FAULT_EOF, .nth = 1};
-    struct fg_measure_config config = quick();
-
-    (void)state;
-    put_file(path, FILE_BYTES);
-    fgi_engine_fault_all(&fault);
-    expect_fails(
-        fg_measure_read(&path, 1, FG_MEASURE_SEQUENTIAL, &config, &rate, &err),
-        FG_ERR_READ,
-        "measure: shrinking: offset 0: read: unexpected end of file");
-    fgi_engine_fault_all(NULL);
 }
 
 /* ---- memory that runs out ---- */
@@ -583,18 +411,12 @@ int main(void)
         cmocka_unit_test(memory_beyond_the_machine_is_refused),
         cmocka_unit_test(memory_stopped_ends_at_once),
         cmocka_unit_test(copy_stopped_ends_at_once),
-        cmocka_unit_test(read_stopped_ends_at_once),
         cmocka_unit_test(copy_to_an_emulated_device_is_its_profile),
         cmocka_unit_test(copy_of_more_than_the_buffer_goes_round),
         cmocka_unit_test(copy_to_a_host_device_is_unsupported),
         cmocka_unit_test(copy_from_an_absent_node_is_refused),
-        cmocka_unit_test(read_in_each_order_gives_a_rate),
-        cmocka_unit_test(read_for_no_time_still_reads_something),
-        cmocka_unit_test(read_of_nothing_is_refused),
-        cmocka_unit_test(read_that_fails_names_the_place),
-        cmocka_unit_test(read_of_a_file_that_shrinks_is_an_error),
         cmocka_unit_test(any_allocation_that_fails_is_a_memory_error),
     };
 
-    return cmocka_run_group_tests(tests, make_files, forget_machine);
+    return cmocka_run_group_tests(tests, set_up, forget_machine);
 }

@@ -43,7 +43,8 @@ end
 begin measure_leaves_out_what_is_not_there
 measure
 expect it ran -- [ "$status" -le 2 ]
-expect nine pairs -- [ "$(lines '"what":"memory"' '"bytes_per_s":[0-9]')" -eq 9 ]
+expect nine pairs -- \
+    [ "$(lines '"what":"memory"' '"bytes_per_s":[0-9]')" -eq 9 ]
 expect no CPUs there -- [ "$(lines "\"cpu_node\":$memory,")" -eq 0 ]
 expect no memory there -- [ "$(lines "\"memory_node\":$cpus,")" -eq 0 ]
 expect all pages there -- all_pages_proven
