@@ -16,7 +16,8 @@
  * threads by its affinity. hugetlb needs root: pages are reserved and given
  * back. A case that the machine cannot do is left out with a word on stderr.
  *
- * Prints a line of JSON per case, in seconds per GiB.
+ * Prints a line of JSON per case, in seconds per GiB; `cpu` is the median of
+ * the CPU seconds of all threads, which others on the machine disturb less.
  */
 #include <sched.h>
 #include <stdio.h>
@@ -71,65 +72,88 @@ static bool reserve_hugepages(long count)
     return fclose(file) == 0 && read_hugepages() == count;
 }
 
-/* Populate a fresh mapping in one call; gives its time, 0: it cannot be. */
-static uint64_t time_plain(const struct bench_case *c)
+/* What a case took: of the clock, and of all CPUs. */
+struct took {
+    uint64_t wall_ns; /* 0: it cannot be had here */
+    uint64_t cpu_ns;
+};
+
+static struct took now(void)
+{
+    struct timespec cpu;
+
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu);
+    return (struct took){fgi_now_ns(), (uint64_t)cpu.tv_sec * FGI_NS_PER_S +
+                                           (uint64_t)cpu.tv_nsec};
+}
+
+static struct took since(struct took start)
+{
+    struct took end = now();
+
+    return (struct took){end.wall_ns - start.wall_ns,
+                         end.cpu_ns - start.cpu_ns};
+}
+
+/* Populate a fresh mapping in one call. */
+static struct took time_plain(const struct bench_case *c)
 {
     int flags = MAP_PRIVATE | MAP_ANONYMOUS;
     bool is_hugetlb = c->pages == FGI_PAGES_HUGETLB;
     uint64_t total = c->bytes + (is_hugetlb ? 0 : FGI_MIB(2));
-    uint64_t start_ns = fgi_now_ns();
+    struct took start = now();
+    struct took took = {0, 0};
     uint8_t *at = mmap(NULL, total, PROT_READ | PROT_WRITE,
                        flags | (is_hugetlb ? MAP_HUGETLB : 0), -1, 0);
     uint8_t *base;
-    uint64_t end_ns = 0;
 
     if (at == MAP_FAILED) {
-        return 0;
+        return took;
     }
     base = (uint8_t *)fgi_align_up((uintptr_t)at, FGI_MIB(2));
     if (c->pages == FGI_PAGES_THP) {
         madvise(base, c->bytes, MADV_HUGEPAGE);
     }
     if (madvise(base, c->bytes, MADV_POPULATE_WRITE) == 0) {
-        end_ns = fgi_now_ns();
+        took = since(start);
     }
     munmap(at, total);
-    return end_ns == 0 ? 0 : end_ns - start_ns;
+    return took;
 }
 
 /* Ask where all pages are. */
-static uint64_t time_proof(const struct fgi_block *block)
+static struct took time_proof(const struct fgi_block *block)
 {
     struct fg_placement placement = {.home_node = 0};
-    uint64_t start_ns = fgi_now_ns();
+    struct took start = now();
+    bool is_asked;
 
     placement.page_bytes = fgi_page_bytes(block->pages);
     placement.page_kind = fgi_pages_name(block->pages);
     fgi_numa_verify(block->base, block->bytes, &placement);
-    return strcmp(placement.verified_by, "move_pages") == 0
-               ? fgi_now_ns() - start_ns
-               : 0;
+    is_asked = strcmp(placement.verified_by, "move_pages") == 0;
+    return is_asked ? since(start) : (struct took){0, 0};
 }
 
-/* Map by fgi_block_map_at; 0 also when it got other pages. */
-static uint64_t time_block(const struct bench_case *c)
+/* Map by fgi_block_map_at; other pages than asked for are no result. */
+static struct took time_block(const struct bench_case *c)
 {
     struct fgi_block_place place = {.node = -1, .thread_node = -1};
     struct fgi_block block;
-    uint64_t start_ns = fgi_now_ns();
-    uint64_t took_ns;
+    struct took start = now();
+    struct took took = {0, 0};
 
     if (fgi_block_map_at(&block, c->bytes, &place, NULL) != FG_OK) {
-        return 0;
+        return took;
     }
-    took_ns = fgi_now_ns() - start_ns;
+    took = since(start);
     if (block.pages != c->pages || block.small_bytes != 0) {
-        took_ns = 0;
+        took.wall_ns = 0;
     } else if (strcmp(c->how, "prove") == 0) {
-        took_ns = time_proof(&block);
+        took = time_proof(&block);
     }
     fgi_block_unmap(&block);
-    return took_ns;
+    return took;
 }
 
 static int compare(const void *a, const void *b)
@@ -143,10 +167,15 @@ static int compare(const void *a, const void *b)
 static void run_case(const struct bench_case *c, int rounds)
 {
     uint64_t ns[ROUNDS_MAX + 1];
+    uint64_t cpu_ns[ROUNDS_MAX + 1];
     double scale = 1e-9 * (double)FGI_GIB(1) / (double)c->bytes;
 
     for (int i = 0; i <= rounds; i++) {
-        ns[i] = strcmp(c->how, "plain") == 0 ? time_plain(c) : time_block(c);
+        struct took took =
+            strcmp(c->how, "plain") == 0 ? time_plain(c) : time_block(c);
+
+        ns[i] = took.wall_ns;
+        cpu_ns[i] = took.cpu_ns;
         if (ns[i] == 0) {
             fprintf(stderr, "bench_arena: %s: %s: %llu MiB: left out\n", c->how,
                     fgi_pages_name(c->pages),
@@ -163,9 +192,11 @@ static void run_case(const struct bench_case *c, int rounds)
         printf("%s%.4f", i > 1 ? ", " : "", (double)ns[i] * scale);
     }
     qsort(ns + 1, (size_t)rounds, sizeof(ns[0]), compare);
-    printf("], \"median\": %.4f, \"min\": %.4f, \"max\": %.4f}\n",
+    qsort(cpu_ns + 1, (size_t)rounds, sizeof(cpu_ns[0]), compare);
+    printf("], \"median\": %.4f, \"min\": %.4f, \"max\": %.4f, "
+           "\"cpu\": %.4f}\n",
            (double)ns[1 + rounds / 2] * scale, (double)ns[1] * scale,
-           (double)ns[rounds] * scale);
+           (double)ns[rounds] * scale, (double)cpu_ns[1 + rounds / 2] * scale);
     fflush(stdout);
 }
 
