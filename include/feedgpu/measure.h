@@ -2,8 +2,8 @@
 /*
  * Rates of this machine, measured: reading the memory of a node, copies from
  * a node's pinned memory to a device, reading files. Every rate is the median
- * of several rounds behind one that is not counted, with the slowest and the
- * fastest beside it.
+ * of several rounds, with the slowest and the fastest beside it; memory and
+ * copies have one before that is not counted.
  *
  * Nothing is written anywhere. A measurement uses what it measures to the
  * full: training beside it is slower meanwhile.

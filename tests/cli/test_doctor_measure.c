@@ -77,6 +77,41 @@ static void spread_is_of_the_median(void **state)
     assert_true(rule_spread_percent(&none) == 0);
 }
 
+static void rounds_that_differ_by_a_third_are_not_judged(void **state)
+{
+    struct fg_rate rate = {
+        .bytes_per_s = 100, .bytes_per_s_min = 80, .bytes_per_s_max = 110};
+
+    (void)state;
+    assert_true(rule_is_steady(&rate));
+    rate.bytes_per_s_min = 79;
+    assert_false(rule_is_steady(&rate));
+}
+
+static void link_speed_of_sysfs_texts_is_read(void **state)
+{
+    static const struct {
+        const char *text;
+        uint32_t mts;
+    } rows[] = {
+        {"32.0 GT/s PCIe", 32000},
+        {"2.5 GT/s PCIe", 2500},
+        {"8 GT/s", 8000},
+        {"Unknown speed", 0},
+        {"", 0},
+        {"32.0", 0},
+        {"-8.0 GT/s PCIe", 0},
+        {"1e9 GT/s PCIe", 0},
+        {"nan GT/s", 0},
+        {" GT/s", 0},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        assert_int_equal(rule_link_speed_mts(rows[i].text), rows[i].mts);
+    }
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -85,6 +120,8 @@ int main(void)
         cmocka_unit_test(speed_verdict_below_the_maximum_is_a_warning),
         cmocka_unit_test(memory_verdict_far_below_its_equals_is_a_warning),
         cmocka_unit_test(spread_is_of_the_median),
+        cmocka_unit_test(rounds_that_differ_by_a_third_are_not_judged),
+        cmocka_unit_test(link_speed_of_sysfs_texts_is_read),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

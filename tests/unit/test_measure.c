@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include "gpu/device.h"
 #include "runtime/base/math.h"
 #include "runtime/measure.h"
 #include "tests/lib/measure_fixture.h"
@@ -296,6 +297,45 @@ static void copy_to_an_emulated_device_is_its_profile(void **state)
     copy_to("emulated:copy=8,latency=0", 0); /* bytes move, and are checked */
 }
 
+/* Bytes on their way back are not what they were. */
+static const struct fgi_device_ops *true_ops;
+
+static enum fg_status copy_back_changed(struct fg_device *device,
+                                        fg_stream stream, void *to,
+                                        const void *from, size_t bytes,
+                                        struct fg_error *error)
+{
+    enum fg_status status =
+        true_ops->copy_back(device, stream, to, from, bytes, error);
+
+    if (status == FG_OK) {
+        status = true_ops->stream_synchronize(device, stream, error);
+    }
+    ((uint8_t *)to)[4097] ^= 1;
+    return status;
+}
+
+static void copy_that_arrives_changed_is_a_device_error(void **state)
+{
+    struct fg_measure_config config = quick();
+    struct fgi_device_ops changed;
+    struct fg_device *device;
+
+    (void)state;
+    assert_int_equal(fg_device_open("emulated:copy=8", 0, &device, &err),
+                     FG_OK);
+    true_ops = device->ops;
+    changed = *true_ops;
+    changed.copy_back = copy_back_changed;
+    device->ops = &changed;
+    expect_fails(fg_measure_copy(device, -1, &config, &rate, &err),
+                 FG_ERR_DEVICE,
+                 "measure: device emulated: offset 4096: copy: got other bytes "
+                 "back than were sent");
+    device->ops = true_ops;
+    fg_device_close(device);
+}
+
 static void copy_of_more_than_the_buffer_goes_round(void **state)
 {
     struct fg_measure_config config = quick();
@@ -412,6 +452,7 @@ int main(void)
         cmocka_unit_test(memory_stopped_ends_at_once),
         cmocka_unit_test(copy_stopped_ends_at_once),
         cmocka_unit_test(copy_to_an_emulated_device_is_its_profile),
+        cmocka_unit_test(copy_that_arrives_changed_is_a_device_error),
         cmocka_unit_test(copy_of_more_than_the_buffer_goes_round),
         cmocka_unit_test(copy_to_a_host_device_is_unsupported),
         cmocka_unit_test(copy_from_an_absent_node_is_refused),

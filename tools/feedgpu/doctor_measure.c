@@ -134,7 +134,14 @@ static void report_own(struct measured *measured, uint32_t row)
     f.verdict = rule_memory_verdict(cell->rate.bytes_per_s, best);
     finding_put(f.why, "%.1f GB/s from its own memory, %u threads",
                 cell->rate.bytes_per_s / 1e9, cell->rate.workers);
-    if (f.verdict == VERDICT_WARN) {
+    if (!rule_is_steady(&cell->rate)) {
+        f.verdict = VERDICT_UNKNOWN;
+        finding_put(f.why,
+                    "%.1f GB/s, but rounds differ by %.0f %%: something else "
+                    "was at work, measure again",
+                    cell->rate.bytes_per_s / 1e9,
+                    rule_spread_percent(&cell->rate));
+    } else if (f.verdict == VERDICT_WARN) {
         finding_put(f.why,
                     "%.1f GB/s from its own memory, where another node with as "
                     "many CPUs reads %.1f",

@@ -104,4 +104,10 @@ enum verdict rule_memory_verdict(double bytes_per_s, double best_bytes_per_s);
 /* Largest minus smallest round, in percent of the median. */
 double rule_spread_percent(const struct fg_rate *rate);
 
+/* Do the rounds agree well enough to judge by them? */
+bool rule_is_steady(const struct fg_rate *rate);
+
+/* "32.0 GT/s PCIe" is 32000; 0: it is anything else. */
+uint32_t rule_link_speed_mts(const char *text);
+
 #endif /* TOOL_DOCTOR_MEASURE_H */

@@ -24,15 +24,11 @@ static uint32_t link_speed_mts(const struct doctor *doctor,
 {
     char path[FG_SYSROOT_PATH_BYTES];
     char text[64];
-    char *end;
     snprintf(path, sizeof(path), "%s/current_link_speed", pci->path);
     if (!doctor_read(doctor, path, text, sizeof(text))) {
         return 0;
     }
-    double speed = strtod(text, &end);
-    bool is_speed = end != text && strncmp(end, " GT/s", 5) == 0 && speed > 0 &&
-                    speed < 1e6;
-    return is_speed ? (uint32_t)(speed * 1000 + 0.5) : 0;
+    return rule_link_speed_mts(text);
 }
 
 /* Called while copies run. */
@@ -197,6 +193,13 @@ static void report_home(const struct measured *measured,
         finding_put(f.evidence, "median of %u rounds, %.1f to %.1f GB/s",
                     cell->rate.rounds, cell->rate.bytes_per_s_min / 1e9,
                     cell->rate.bytes_per_s_max / 1e9);
+    }
+    if (!target_is_emulated(target) && !rule_is_steady(&cell->rate)) {
+        f.verdict = VERDICT_UNKNOWN;
+        finding_put(f.why,
+                    "%.1f GB/s from %s, but rounds differ by %.0f %%: "
+                    "something else was at work, measure again",
+                    rate, text, rule_spread_percent(&cell->rate));
     }
     if (target_is_emulated(target)) {
         f.verdict = VERDICT_INFO;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Arithmetic of doctor --measure. Knows no machine, so tests can feed it. */
+#include <stdlib.h>
+#include <string.h>
+
 #include "doctor_measure.h"
 
 /*
@@ -13,6 +16,11 @@
 
 /* A node with some of its memory channels empty reads like this. */
 #define MEMORY_SHARE_WARN 0.6
+
+/* Rounds that differ by more were disturbed. */
+#define STEADY_PERCENT_MAX 30
+
+#define LINK_GT_MAX 1000
 
 double rule_link_limit(const struct fg_link *link)
 {
@@ -55,4 +63,19 @@ double rule_spread_percent(const struct fg_rate *rate)
                ? 100 * (rate->bytes_per_s_max - rate->bytes_per_s_min) /
                      rate->bytes_per_s
                : 0;
+}
+
+bool rule_is_steady(const struct fg_rate *rate)
+{
+    return rule_spread_percent(rate) <= STEADY_PERCENT_MAX;
+}
+
+uint32_t rule_link_speed_mts(const char *text)
+{
+    static const char unit[] = " GT/s";
+    char *end;
+    double speed = strtod(text, &end);
+    bool is_speed = end != text && strncmp(end, unit, strlen(unit)) == 0 &&
+                    speed > 0 && speed < LINK_GT_MAX;
+    return is_speed ? (uint32_t)(speed * 1000 + 0.5) : 0;
 }
