@@ -24,7 +24,7 @@ add_library(feedgpu::feedgpu ALIAS feedgpu)
 add_library(feedgpu::feedgpu_static ALIAS feedgpu_static)
 
 # The public headers; each must compile alone.
-set(_headers batch dataset device error export feedgpu field loader log
+set(_headers batch dataset device error export feedgpu field loader log measure
   process shard stats sysroot topology version)
 list(TRANSFORM _headers PREPEND "${PROJECT_SOURCE_DIR}/include/feedgpu/")
 list(TRANSFORM _headers APPEND ".h")
