@@ -197,6 +197,16 @@ static void note_open(struct fg_feeder *feeder, struct fgi_record *record,
     fgi_ahead_activate(feeder, record);
 }
 
+/* The program could not count it: the entry may have come later. */
+static void count_open(struct fg_feeder *feeder,
+                       const struct fgi_record *record, uint64_t open_ns)
+{
+    struct fgi_feed_file *entry = fgi_records_entry(&feeder->files, record);
+
+    atomic_fetch_add_explicit(&entry->opens, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&entry->open_ns, open_ns, memory_order_relaxed);
+}
+
 static void note_used(struct fg_feeder *feeder, const struct fgi_record *record,
                       uint64_t offset, uint64_t bytes)
 {
@@ -292,6 +302,7 @@ void fgi_watch_event(struct fg_feeder *feeder, const struct fgi_event *event,
             fgi_count(&feeder->counts.stdio_files, 1);
         }
         note_open(feeder, record, now_ns);
+        count_open(feeder, record, event->bytes);
     } else if (event->kind == FGI_EVENT_READ) {
         note_read(feeder, record, event, now_ns);
     }

@@ -166,13 +166,15 @@ static bool classify(int fd, const char *path, struct fgi_feed_key *key)
     return true;
 }
 
+/* fdopen is told as STDIO of a file whose OPEN was told before. */
 static void tell_open(const struct fgi_board_view *view, int fd,
                       const struct fgi_feed_key *key, const char *path,
-                      bool is_stdio)
+                      uint32_t kind, uint64_t open_ns)
 {
     struct fgi_event event = {
-        .kind = is_stdio ? FGI_EVENT_STDIO : FGI_EVENT_OPEN,
+        .kind = kind,
         .fd = fd,
+        .bytes = open_ns,
         .key = *key,
     };
     shim_tell(view, &event, path);
@@ -188,15 +190,11 @@ void shim_opened(int fd, const char *path, uint64_t open_ns, bool is_stdio)
     if (classify(fd, path, &key)) {
         const struct fgi_board_view *view = shim_view();
         struct fgi_actor *actor = shim_actor(view);
-        uint32_t state = look(view, fd, &key, 0);
+        (void)look(view, fd, &key, 0);
         shim_count(&actor->opens, 1);
         shim_count(&actor->open_ns, open_ns);
-        if (state >= STATE_FILE) {
-            struct fgi_feed_file *entry = &view->files[state - STATE_FILE];
-            shim_count(&entry->opens, 1);
-            shim_count(&entry->open_ns, open_ns);
-        }
-        tell_open(view, fd, &key, path, is_stdio);
+        tell_open(view, fd, &key, path,
+                  is_stdio ? FGI_EVENT_STDIO : FGI_EVENT_OPEN, open_ns);
     }
     errno = saved;
 }
@@ -221,7 +219,7 @@ static uint32_t find_out(int fd, uint32_t state)
         }
         view = shim_view();
         state = look(view, fd, &key, 0);
-        tell_open(view, fd, &key, NULL, false);
+        tell_open(view, fd, &key, NULL, FGI_EVENT_OPEN, 0);
         return state;
     }
     if (shim_now_ns() < load(&fds[fd].look_ns)) {

@@ -48,8 +48,10 @@ static __thread uint32_t vain_hopes __attribute__((tls_model("initial-exec")));
 struct take {
     struct shim_file *file;
     struct fgi_actor *actor;
-    bool is_expected; /* goes on where the last read ended, or begins at 0 */
-    bool is_off;      /* the file has changed, or memory is not plain */
+    bool is_expected;   /* goes on where the last read ended, or begins at 0 */
+    bool is_off;        /* the file has changed, or memory is not plain */
+    uint64_t wait_ns;   /* of this call: asleep for blocks */
+    uint64_t kernel_ns; /* of this call: in the kernel's reads */
 };
 
 static struct fgi_slot *find_slot(const struct shim_file *file, uint64_t offset)
@@ -104,7 +106,7 @@ static bool await(struct take *take, struct fgi_slot *slot)
         sleep_for(slot, word);
         now_ns = shim_now_ns();
     }
-    shim_count(&take->actor->wait_ns, shim_now_ns() - start_ns);
+    take->wait_ns += shim_now_ns() - start_ns;
     return true;
 }
 
@@ -125,7 +127,7 @@ static struct fgi_slot *hope(struct take *take, uint64_t offset)
         }
     }
     vain_hopes = slot != NULL ? 0 : vain_hopes + 1;
-    shim_count(&take->actor->wait_ns, shim_now_ns() - start_ns);
+    take->wait_ns += shim_now_ns() - start_ns;
     return slot;
 }
 
@@ -188,10 +190,8 @@ static size_t copy_piece(struct take *take, void *to, size_t bytes,
         take->is_off = true;
         return 0;
     }
-    uint64_t start_ns = shim_now_ns();
     fgi_copy_streaming(to, view->arena + at + in, bytes);
     atomic_thread_fence(memory_order_acquire);
-    shim_count(&take->actor->copy_ns, shim_now_ns() - start_ns);
     if (atomic_load_explicit(&slot->word, memory_order_relaxed) != word) {
         shim_count(&take->actor->fallbacks, 1);
         return 0;
@@ -205,7 +205,7 @@ static ssize_t read_kernel(struct take *take, void *to, size_t bytes,
     uint64_t start_ns = shim_now_ns();
     ssize_t got =
         shim_real()->pread64(take->file->fd, to, bytes, (off_t)offset);
-    shim_count(&take->actor->kernel_ns, shim_now_ns() - start_ns);
+    take->kernel_ns += shim_now_ns() - start_ns;
     if (got > 0) {
         shim_count(&take->actor->kernel_bytes, (uint64_t)got);
         if (take->file->entry != NULL) {
@@ -310,10 +310,29 @@ static bool find_range(const struct shim_call *call, uint64_t size_bytes,
     return true;
 }
 
+/* What is neither waiting nor the kernel's is copying, and what goes with it.
+ */
+static void count_call(const struct take *take, uint64_t start_ns)
+{
+    uint64_t now_ns = shim_now_ns();
+    uint64_t spent_ns = now_ns - start_ns;
+    struct fgi_actor *actor = take->actor;
+    shim_count(&actor->reads, 1);
+    shim_count(&actor->wait_ns, take->wait_ns);
+    shim_count(&actor->kernel_ns, take->kernel_ns);
+    shim_count(&actor->copy_ns, spent_ns - take->wait_ns - take->kernel_ns);
+    atomic_store_explicit(&actor->last_ns, now_ns, memory_order_relaxed);
+    if (take->file->entry != NULL) {
+        shim_count(&take->file->entry->reads, 1);
+        shim_count(&take->file->entry->blocked_ns, spent_ns);
+    }
+}
+
 bool shim_serve(struct shim_file *file, const struct shim_call *call,
                 ssize_t *result)
 {
     struct stat info;
+    uint64_t start_ns = shim_now_ns();
     uint64_t offset;
     size_t bytes;
     int saved = errno;
@@ -342,11 +361,12 @@ bool shim_serve(struct shim_file *file, const struct shim_call *call,
     }
     errno = saved;
     *result = take_all(&take, call, offset, bytes);
+    saved = errno;
     if (!call->has_offset && *result < (ssize_t)bytes) {
-        int reason = errno;
         size_t got = *result > 0 ? (size_t)*result : 0;
         lseek(call->fd, -(off_t)(bytes - got), SEEK_CUR);
-        errno = reason;
     }
+    count_call(&take, start_ns);
+    errno = saved;
     return true;
 }

@@ -161,20 +161,9 @@ static ssize_t read_watched(struct shim_file *file,
         return read_counted(file, call);
     }
     pthread_testcancel(); /* as read does */
-    uint64_t start_ns = shim_now_ns();
     if (!shim_serve(file, call, &result)) {
         return read_counted(file, call);
     }
-    int saved = errno;
-    uint64_t now_ns = shim_now_ns();
-    struct fgi_actor *actor = shim_actor(file->view);
-    shim_count(&actor->reads, 1);
-    atomic_store_explicit(&actor->last_ns, now_ns, memory_order_relaxed);
-    if (file->entry != NULL) {
-        shim_count(&file->entry->reads, 1);
-        shim_count(&file->entry->blocked_ns, now_ns - start_ns);
-    }
-    errno = saved;
     return result;
 }
 
