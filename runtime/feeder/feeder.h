@@ -73,6 +73,17 @@ struct fgi_event_cursor {
     uint64_t stuck_ns; /* since when the one at head is not there; 0: it is */
 };
 
+/* A small file that was in the page cache when it was looked at. Was it
+ * there before, or did the program's own read just bring it? That is seen
+ * shortly after: a read that took long was a disk's. */
+struct fgi_doubt {
+    uint64_t due_ns;
+    uint32_t file_index;
+    uint32_t file_id;
+};
+
+#define FGI_DOUBTS 1024u /* power of two; more are left out */
+
 struct fg_feeder {
     struct fg_feeder_config config; /* strings are ours */
     char *io;                       /* owned */
@@ -87,6 +98,9 @@ struct fg_feeder {
     struct fgi_records files;
     struct fgi_folders folders;
     struct fgi_walk walk;
+    struct fgi_doubt *doubts; /* ring of FGI_DOUBTS, owned */
+    uint32_t doubt_head;
+    uint32_t doubt_tail;
     struct fgi_event_cursor cursor;
     struct fgi_depth depth;
     uint64_t inflight_bytes;
@@ -175,6 +189,11 @@ void fgi_file_end(struct fg_feeder *feeder, struct fgi_record *record);
 /* Submit what the budget allows. */
 void fgi_plan_run(struct fg_feeder *feeder, uint64_t now_ns);
 
+/* Whether all of a file can stay: what was missed once is worth reading only
+ * for another epoch. */
+bool fgi_plan_can_keep(const struct fg_feeder *feeder,
+                       const struct fgi_record *record);
+
 /* Whether a reader is still to come to that block. */
 bool fgi_plan_wants(const struct fgi_record *record,
                     const struct fgi_feed_block *block, uint64_t now_ns);
@@ -213,6 +232,10 @@ struct fgi_record *fgi_watch_expect(struct fg_feeder *feeder,
  * that is there. */
 bool fgi_watch_restart(struct fg_feeder *feeder, struct fgi_record *record,
                        uint64_t now_ns);
+
+/* Ask again for small files whose reads turned out to be a disk's: they are
+ * read by the page cache, which has them now, and stay in memory. */
+void fgi_watch_doubts(struct fg_feeder *feeder, uint64_t now_ns);
 
 /* Close descriptors that nobody needs. */
 void fgi_watch_idle(struct fg_feeder *feeder, uint64_t now_ns);
