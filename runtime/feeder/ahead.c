@@ -39,7 +39,7 @@ static uint64_t run_turn(struct fg_feeder *feeder, size_t done_count)
     }
     is_level = fgi_events_run(feeder, now_ns);
     fgi_pool_finish(&feeder->pool, now_ns);
-    fgi_watch_doubts(feeder, now_ns);
+    fgi_doubt_run(feeder, now_ns);
     fgi_plan_run(feeder, now_ns);
     fgi_watch_idle(feeder, now_ns);
     fgi_touch_want(&feeder->touch, feeder->arena.keep_top);

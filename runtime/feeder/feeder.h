@@ -73,9 +73,7 @@ struct fgi_event_cursor {
     uint64_t stuck_ns; /* since when the one at head is not there; 0: it is */
 };
 
-/* A small file that was in the page cache when it was looked at. Was it
- * there before, or did the program's own read just bring it? That is seen
- * shortly after: a read that took long was a disk's. */
+/* A small file whose last read is to be judged. */
 struct fgi_doubt {
     uint64_t due_ns;
     uint32_t file_index;
@@ -233,12 +231,18 @@ struct fgi_record *fgi_watch_expect(struct fg_feeder *feeder,
 bool fgi_watch_restart(struct fg_feeder *feeder, struct fgi_record *record,
                        uint64_t now_ns);
 
-/* Ask again for small files whose reads turned out to be a disk's: they are
- * read by the page cache, which has them now, and stay in memory. */
-void fgi_watch_doubts(struct fg_feeder *feeder, uint64_t now_ns);
-
 /* Close descriptors that nobody needs. */
 void fgi_watch_idle(struct fg_feeder *feeder, uint64_t now_ns);
+
+/* ---- doubt.c: small files that were read too soon for us ------------------
+ */
+
+/* A small file that is not fed was read: look at that shortly after. */
+void fgi_doubt_add(struct fg_feeder *feeder, struct fgi_record *record,
+                   uint64_t now_ns);
+
+/* Have those read by the page cache that a disk had to bring. */
+void fgi_doubt_run(struct fg_feeder *feeder, uint64_t now_ns);
 
 /* ---- rules.c --------------------------------------------------------------
  */

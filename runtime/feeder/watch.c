@@ -21,10 +21,6 @@
 #define IDLE_NS (FGI_NS_PER_S / 2)
 /* An entry whose file was not used for so long may make place for another. */
 #define UNUSED_NS (2 * FGI_NS_PER_S)
-/* When a read is over and counted. */
-#define DOUBT_NS (50 * FGI_NS_PER_MS)
-/* A read from memory is faster than 2 GB/s. */
-#define COLD_BYTES_PER_NS 2
 
 /* A look in the pool: at a record's file, or at one that is expected. */
 struct look_job {
@@ -221,58 +217,6 @@ static void note_used(struct fg_feeder *feeder, const struct fgi_record *record,
     }
 }
 
-static void add_doubt(struct fg_feeder *feeder, struct fgi_record *record,
-                      uint64_t now_ns)
-{
-    uint32_t index = (uint32_t)(record - feeder->files.records);
-
-    if (record->is_doubted || record->look == FGI_LOOK_FED ||
-        feeder->doubt_head - feeder->doubt_tail == FGI_DOUBTS ||
-        !fgi_plan_can_keep(feeder, record)) {
-        return;
-    }
-    feeder->doubts[feeder->doubt_head++ % FGI_DOUBTS] = (struct fgi_doubt){
-        .due_ns = now_ns + DOUBT_NS,
-        .file_index = index,
-        .file_id = record->id,
-    };
-    record->is_doubted = true;
-}
-
-/* Whether its reads took longer than any from memory. Programs count that. */
-static bool was_cold(struct fg_feeder *feeder, const struct fgi_record *record)
-{
-    const struct fgi_feed_file *entry =
-        fgi_records_entry(&feeder->files, record);
-    uint64_t bytes =
-        atomic_load_explicit(&entry->kernel_bytes, memory_order_relaxed);
-    uint64_t blocked_ns =
-        atomic_load_explicit(&entry->blocked_ns, memory_order_relaxed);
-
-    return bytes > 0 && blocked_ns > bytes / COLD_BYTES_PER_NS;
-}
-
-void fgi_watch_doubts(struct fg_feeder *feeder, uint64_t now_ns)
-{
-    while (feeder->doubt_tail != feeder->doubt_head) {
-        const struct fgi_doubt *doubt =
-            &feeder->doubts[feeder->doubt_tail % FGI_DOUBTS];
-        struct fgi_record *record = &feeder->files.records[doubt->file_index];
-
-        if (now_ns < doubt->due_ns) {
-            return;
-        }
-        feeder->doubt_tail++;
-        if (record->id != doubt->file_id || record->is_retired) {
-            continue;
-        }
-        if (record->look == FGI_LOOK_CACHED && was_cold(feeder, record)) {
-            fgi_watch_look(feeder, record, &record->key, record->path);
-        }
-        record->is_doubted = false;
-    }
-}
-
 static void note_read(struct fg_feeder *feeder, struct fgi_record *record,
                       const struct fgi_event *event, uint64_t now_ns)
 {
@@ -289,7 +233,7 @@ static void note_read(struct fg_feeder *feeder, struct fgi_record *record,
         fgi_pattern_read(pattern, &read);
     } else {
         record->is_missed = !fgi_block_is_there(feeder, record, 0);
-        add_doubt(feeder, record, now_ns);
+        fgi_doubt_add(feeder, record, now_ns);
     }
     fgi_ahead_activate(feeder, record);
 }
