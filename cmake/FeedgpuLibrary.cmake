@@ -28,7 +28,8 @@ set(_headers batch dataset device error export feeder feedgpu field loader log
   measure process shard stats sysroot topology version)
 list(TRANSFORM _headers PREPEND "${PROJECT_SOURCE_DIR}/include/feedgpu/")
 list(TRANSFORM _headers APPEND ".h")
-set(_headers_cxx dataset device error feedgpu loader process shard topology)
+set(_headers_cxx dataset device error feeder feedgpu loader process shard
+  topology)
 list(TRANSFORM _headers_cxx PREPEND "${PROJECT_SOURCE_DIR}/include/feedgpu/")
 list(TRANSFORM _headers_cxx APPEND ".hpp")
 target_sources(feedgpu PUBLIC FILE_SET HEADERS

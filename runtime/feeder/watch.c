@@ -89,7 +89,9 @@ void fgi_watch_look(struct fg_feeder *feeder, struct fgi_record *record,
     look->ask.pid = record->pid;
     look->ask.fd = record->pid_fd;
     look->ask.has_key = true;
-    look->ask.must_be_uncached = record->look != FGI_LOOK_FED;
+    look->ask.must_be_uncached =
+        record->look != FGI_LOOK_FED && !record->is_doubted;
+    look->ask.by_cache = record->is_doubted;
     look->ask.key = *key;
     record->look = FGI_LOOK_WAITING;
     fgi_pool_push(&feeder->pool, &look->job, true);
@@ -241,6 +243,7 @@ static void note_read(struct fg_feeder *feeder, struct fgi_record *record,
         fgi_pattern_read(pattern, &read);
     } else {
         record->is_missed = !fgi_block_is_there(feeder, record, 0);
+        fgi_doubt_add(feeder, record, now_ns);
     }
     fgi_ahead_activate(feeder, record);
 }
@@ -307,7 +310,9 @@ void fgi_watch_event(struct fg_feeder *feeder, const struct fgi_event *event,
         note_read(feeder, record, event, now_ns);
     }
     want_warm(feeder, record, event);
-    if (record->look == FGI_LOOK_NONE && !fgi_walk_may_look(&feeder->walk)) {
+    /* Small ones: a program's own modules, for example. */
+    if (record->look == FGI_LOOK_NONE && fgi_block_count(record) == 1 &&
+        !fgi_walk_may_look(&feeder->walk)) {
         record->look = FGI_LOOK_CACHED; /* as the last ones were */
         record->retry_ns = now_ns + RETRY_NS;
     }
