@@ -191,8 +191,8 @@ void shim_opened(int fd, const char *path, uint64_t open_ns, bool is_stdio)
         const struct fgi_board_view *view = shim_view();
         struct fgi_actor *actor = shim_actor(view);
         (void)look(view, fd, &key, 0);
-        shim_count(&actor->opens, 1);
-        shim_count(&actor->open_ns, open_ns);
+        shim_add(&actor->opens, 1);
+        shim_add(&actor->open_ns, open_ns);
         tell_open(view, fd, &key, path,
                   is_stdio ? FGI_EVENT_STDIO : FGI_EVENT_OPEN, open_ns);
     }
@@ -201,9 +201,15 @@ void shim_opened(int fd, const char *path, uint64_t open_ns, bool is_stdio)
 
 void shim_forget(int fd)
 {
-    if (fd >= 0 && fd < FD_MAX &&
-        atomic_load_explicit(&fds[fd].state, memory_order_relaxed) != 0) {
+    if (fd < 0 || fd >= FD_MAX) {
+        return;
+    }
+    uint32_t state = atomic_load_explicit(&fds[fd].state, memory_order_relaxed);
+    if (state != STATE_UNKNOWN) {
         set(fd, STATE_UNKNOWN);
+    }
+    if (state >= STATE_FILE) {
+        shim_flush();
     }
 }
 

@@ -193,7 +193,7 @@ static size_t copy_piece(struct take *take, void *to, size_t bytes,
     fgi_copy_streaming(to, view->arena + at + in, bytes);
     atomic_thread_fence(memory_order_acquire);
     if (atomic_load_explicit(&slot->word, memory_order_relaxed) != word) {
-        shim_count(&take->actor->fallbacks, 1);
+        shim_add(&take->actor->fallbacks, 1);
         return 0;
     }
     return bytes;
@@ -207,7 +207,7 @@ static ssize_t read_kernel(struct take *take, void *to, size_t bytes,
         shim_real()->pread64(take->file->fd, to, bytes, (off_t)offset);
     take->kernel_ns += shim_now_ns() - start_ns;
     if (got > 0) {
-        shim_count(&take->actor->kernel_bytes, (uint64_t)got);
+        shim_add(&take->actor->kernel_bytes, (uint64_t)got);
         if (take->file->entry != NULL) {
             shim_count(&take->file->entry->kernel_bytes, (uint64_t)got);
         }
@@ -231,7 +231,7 @@ static ssize_t take_buffer(struct take *take, uint8_t *to, size_t bytes,
             take->is_off ? 0 : copy_piece(take, to + done, piece, at);
         if (copied > 0) {
             done += copied;
-            shim_count(&take->actor->arena_bytes, copied);
+            shim_add(&take->actor->arena_bytes, copied);
             shim_count(&take->file->entry->arena_bytes, copied);
             continue;
         }
@@ -317,10 +317,10 @@ static void count_call(const struct take *take, uint64_t start_ns)
     uint64_t now_ns = shim_now_ns();
     uint64_t spent_ns = now_ns - start_ns;
     struct fgi_actor *actor = take->actor;
-    shim_count(&actor->reads, 1);
-    shim_count(&actor->wait_ns, take->wait_ns);
-    shim_count(&actor->kernel_ns, take->kernel_ns);
-    shim_count(&actor->copy_ns, spent_ns - take->wait_ns - take->kernel_ns);
+    shim_add(&actor->reads, 1);
+    shim_add(&actor->wait_ns, take->wait_ns);
+    shim_add(&actor->kernel_ns, take->kernel_ns);
+    shim_add(&actor->copy_ns, spent_ns - take->wait_ns - take->kernel_ns);
     atomic_store_explicit(&actor->last_ns, now_ns, memory_order_relaxed);
     if (take->file->entry != NULL) {
         shim_count(&take->file->entry->reads, 1);

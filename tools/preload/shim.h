@@ -168,6 +168,12 @@ struct shim_call {
 bool shim_serve(struct shim_file *file, const struct shim_call *call,
                 ssize_t *result);
 
+/* ---- wrap_read.c ----------------------------------------------------------
+ */
+
+/* Write what this thread has counted, but not written yet, to the board. */
+void shim_flush(void);
+
 /* ---- tell.c ------------------------------------------------------------- */
 
 uint64_t shim_now_ns(void);
@@ -175,6 +181,15 @@ uint64_t shim_now_ns(void);
 /* This thread's counters; NULL when there is no board. */
 struct fgi_actor *shim_actor(const struct fgi_board_view *view);
 
+/* To a counter of this thread's own actor: nobody else writes it, but for the
+ * last actor, which all latecomers share and which may lose some. */
+static inline void shim_add(_Atomic uint64_t *counter, uint64_t value)
+{
+    uint64_t now = atomic_load_explicit(counter, memory_order_relaxed);
+    atomic_store_explicit(counter, now + value, memory_order_relaxed);
+}
+
+/* To a counter that all programs share. */
 static inline void shim_count(_Atomic uint64_t *counter, uint64_t value)
 {
     atomic_fetch_add_explicit(counter, value, memory_order_relaxed);
