@@ -24,11 +24,12 @@ add_library(feedgpu::feedgpu ALIAS feedgpu)
 add_library(feedgpu::feedgpu_static ALIAS feedgpu_static)
 
 # The public headers; each must compile alone.
-set(_headers batch dataset device error export feeder feedgpu field loader
-  log process shard stats sysroot topology version)
+set(_headers batch dataset device error export feeder feedgpu field loader log
+  measure process shard stats sysroot topology version)
 list(TRANSFORM _headers PREPEND "${PROJECT_SOURCE_DIR}/include/feedgpu/")
 list(TRANSFORM _headers APPEND ".h")
-set(_headers_cxx dataset device error feedgpu loader process shard topology)
+set(_headers_cxx dataset device error feeder feedgpu loader process shard
+  topology)
 list(TRANSFORM _headers_cxx PREPEND "${PROJECT_SOURCE_DIR}/include/feedgpu/")
 list(TRANSFORM _headers_cxx APPEND ".hpp")
 target_sources(feedgpu PUBLIC FILE_SET HEADERS

@@ -12,6 +12,7 @@
 #include <feedgpu/field.h>
 #include <feedgpu/loader.h>
 #include <feedgpu/log.h>
+#include <feedgpu/measure.h>
 #include <feedgpu/process.h>
 #include <feedgpu/shard.h>
 #include <feedgpu/stats.h>

@@ -35,6 +35,7 @@
 #include <feedgpu/dataset.hpp>
 #include <feedgpu/device.hpp>
 #include <feedgpu/error.hpp>
+#include <feedgpu/feeder.hpp>
 #include <feedgpu/feedgpu.h>
 #include <feedgpu/loader.hpp>
 #include <feedgpu/process.hpp>

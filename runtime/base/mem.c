@@ -11,21 +11,12 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#include "runtime/base/clock.h"
 #include "runtime/base/error.h"
 #include "runtime/base/math.h"
 #include "runtime/base/numa.h"
-#include "runtime/base/thread.h"
+#include "runtime/base/touch.h"
 
 #define HUGE_BYTES FGI_MIB(2)
-
-/* More touching threads than this gain nothing on one memory controller. */
-#define TOUCH_THREADS_MAX 8
-#define TOUCH_BYTES_MIN FGI_MIB(32)
-
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23
-#endif
 
 static _Atomic unsigned fail_after;
 
@@ -94,122 +85,6 @@ const char *fgi_pages_name(enum fgi_pages pages)
         return "hugetlb";
     }
     return "?";
-}
-
-/*
- * Touching: one thread per part, all on the node's CPUs, so that pages come
- * from there even where no memory policy may be set.
- *
- * Where memory is fragmented, each transparent huge page may make the kernel
- * compact memory first, for so long that setting up takes minutes. So huge
- * pages are touched in chunks, and when one is slow and compaction was at work
- * meanwhile, the rest of the part is taken as small pages.
- */
-struct touch {
-    struct fgi_thread thread;
-    uint8_t *base;      /* of its part */
-    size_t bytes;       /* of its part */
-    size_t small_bytes; /* that were taken small; the thread's */
-    int result;         /* 0 or an errno; the thread's */
-    bool is_thp;        /* may turn to small pages */
-    bool is_hugetlb;    /* a page that is not there would be a SIGBUS */
-};
-
-#define CHUNK_BYTES FGI_MIB(32)
-/* Slower than this is not zeroing pages any more. */
-#define CHUNK_NS_MAX (CHUNK_BYTES * 2) /* 0.5 GB/s */
-
-/* How often the kernel has stalled for compaction; 0: it does not say. */
-static uint64_t compaction_stalls(void)
-{
-    static const char key[] = "compact_stall ";
-    uint64_t stalls = 0;
-    char line[128];
-    FILE *file = fopen("/proc/vmstat", "re");
-
-    while (file != NULL && fgets(line, sizeof(line), file) != NULL) {
-        if (strncmp(line, key, strlen(key)) == 0) {
-            stalls = strtoull(line + strlen(key), NULL, 10);
-            break;
-        }
-    }
-    if (file != NULL) {
-        fclose(file);
-    }
-    return stalls;
-}
-
-static int touch_chunk(const struct touch *touch, uint8_t *base, size_t bytes)
-{
-    if (madvise(base, bytes, MADV_POPULATE_WRITE) == 0) {
-        return 0;
-    }
-    if (errno != EINVAL) {
-        return errno;
-    }
-    if (touch->is_hugetlb) {
-        return ENOMEM; /* this kernel cannot say it without a SIGBUS */
-    }
-    /* Before Linux 5.14: a store to each page does the same. */
-    for (size_t at = 0; at < bytes; at += FGI_KIB(4)) {
-        ((volatile uint8_t *)base)[at] = 0;
-    }
-    return 0;
-}
-
-static void touch_part(void *context)
-{
-    struct touch *touch = context;
-    uint64_t stalls = touch->is_thp ? compaction_stalls() : 0;
-
-    touch->result = 0;
-    for (size_t at = 0; at < touch->bytes && touch->result == 0;) {
-        size_t bytes = fgi_min(CHUNK_BYTES, touch->bytes - at);
-        uint64_t start_ns = fgi_now_ns();
-
-        touch->result = touch_chunk(touch, touch->base + at, bytes);
-        at += bytes;
-        if (!touch->is_thp || at == touch->bytes ||
-            fgi_now_ns() - start_ns < CHUNK_NS_MAX) {
-            continue;
-        }
-        if (compaction_stalls() != stalls) {
-            touch->is_thp = false;
-            touch->small_bytes = touch->bytes - at;
-            madvise(touch->base + at, touch->small_bytes, MADV_NOHUGEPAGE);
-        }
-    }
-}
-
-/* Touch all pages in parallel. Returns 0 or the first errno. */
-static int touch_block(struct fgi_block *block, int thread_node)
-{
-    struct touch parts[TOUCH_THREADS_MAX];
-    size_t count = fgi_clamp(block->bytes / TOUCH_BYTES_MIN, 1,
-                             fgi_min(TOUCH_THREADS_MAX, fgi_cpu_count()));
-    size_t each = fgi_align_up(fgi_ceil_div(block->bytes, count), HUGE_BYTES);
-    int result = 0;
-
-    for (size_t i = 0; i < count; i++) {
-        size_t from = fgi_min(i * each, block->bytes);
-
-        parts[i] = (struct touch){
-            .base = block->base + from,
-            .bytes = fgi_min(each, block->bytes - from),
-            .is_thp = block->pages == FGI_PAGES_THP,
-            .is_hugetlb = block->pages == FGI_PAGES_HUGETLB,
-        };
-        if (fgi_thread_start(&parts[i].thread, "fg-touch", thread_node,
-                             touch_part, &parts[i], NULL) != FG_OK) {
-            touch_part(&parts[i]);
-        }
-    }
-    for (size_t i = 0; i < count; i++) {
-        fgi_thread_join(&parts[i].thread);
-        result = result != 0 ? result : parts[i].result;
-        block->small_bytes += parts[i].small_bytes;
-    }
-    return result;
 }
 
 static bool map_pages(struct fgi_block *block, enum fgi_pages pages,
@@ -334,7 +209,7 @@ enum fg_status fgi_block_map_at(struct fgi_block *block, uint64_t bytes,
         }
         block->node = place->node;
         advise(block, place->is_strict);
-        last = touch_block(block, place->thread_node);
+        last = fgi_block_touch(block, place->thread_node);
         if (last == 0) {
             return FG_OK;
         }

@@ -21,7 +21,7 @@
 
 #include "runtime/base/math.h"
 
-/* Small pages asked about in one move_pages call: a huge page's. */
+/* Places asked about in one move_pages call: a huge page's small ones. */
 #define SMALL_BYTES 4096
 #define SMALL_PAGES_MAX 512
 
@@ -232,46 +232,57 @@ struct tally {
     uint64_t pages[NODES_MAX];
 };
 
-/*
- * The node of one page of the arena, asked of move_pages: the home node if all
- * of its small pages are there, else that of the first which is not. -1 when
- * the kernel refuses to tell.
- */
-static int node_of_page(uint8_t *page, size_t small_pages, int home, int *node)
+/* The nodes of `count` places, `stride` apart; false: the kernel refuses. */
+static bool ask(uint8_t *base, size_t stride, size_t count, int *nodes)
 {
     void *addresses[SMALL_PAGES_MAX];
-    int status[SMALL_PAGES_MAX];
 
-    for (size_t i = 0; i < small_pages; i++) {
-        addresses[i] = page + i * SMALL_BYTES;
+    for (size_t i = 0; i < count; i++) {
+        addresses[i] = base + i * stride;
     }
-    if (move_pages(0, small_pages, addresses, NULL, status, 0) != 0) {
-        return -1;
-    }
-    *node = home;
-    for (size_t i = 0; i < small_pages && *node == home; i++) {
-        *node = status[i];
-    }
-    return 0;
+    return move_pages(0, count, addresses, NULL, nodes, 0) == 0;
 }
 
-/* Ask move_pages about every page. */
+/* A page is at home if all of its parts are; else where the first is not. */
+static int node_of_page(const int *nodes, size_t parts, int home)
+{
+    int node = home;
+
+    for (size_t i = 0; i < parts && node == home; i++) {
+        node = nodes[i];
+    }
+    return node;
+}
+
+/*
+ * Ask move_pages about every page, as many at once as the addresses have room
+ * for: a call for each costs more than touching them.
+ */
 static bool tally_by_asking(const void *address,
                             const struct fg_placement *placement,
                             struct tally *tally)
 {
     bool is_one = strcmp(placement->page_kind, "hugetlb") == 0;
-    size_t small_pages = is_one ? 1 : placement->page_bytes / SMALL_BYTES;
+    size_t stride = is_one ? placement->page_bytes : SMALL_BYTES;
+    size_t parts = placement->page_bytes / stride;
+    size_t batch = SMALL_PAGES_MAX / parts;
     uint8_t *base = (uint8_t *)(uintptr_t)address;
-    int node;
+    int nodes[SMALL_PAGES_MAX];
 
-    for (uint64_t i = 0; i < placement->pages; i++) {
-        if (node_of_page(base + i * placement->page_bytes, small_pages,
-                         placement->home_node, &node) != 0) {
+    for (uint64_t i = 0; i < placement->pages; i += batch) {
+        size_t pages = fgi_min(batch, placement->pages - i);
+
+        if (!ask(base + i * placement->page_bytes, stride, pages * parts,
+                 nodes)) {
             return false;
         }
-        if (node >= 0 && node < NODES_MAX) {
-            tally->pages[node]++;
+        for (size_t page = 0; page < pages; page++) {
+            int node =
+                node_of_page(nodes + page * parts, parts, placement->home_node);
+
+            if (node >= 0 && node < NODES_MAX) {
+                tally->pages[node]++;
+            }
         }
     }
     return true;

@@ -39,6 +39,7 @@ static uint64_t run_turn(struct fg_feeder *feeder, size_t done_count)
     }
     is_level = fgi_events_run(feeder, now_ns);
     fgi_pool_finish(&feeder->pool, now_ns);
+    fgi_doubt_run(feeder, now_ns);
     fgi_plan_run(feeder, now_ns);
     fgi_watch_idle(feeder, now_ns);
     fgi_touch_want(&feeder->touch, feeder->arena.keep_top);
@@ -150,7 +151,8 @@ enum fg_status fgi_ahead_start(struct fg_feeder *feeder, struct fg_error *err)
     fgi_depth_init(&feeder->depth, 0);
     feeder->ops = fgi_alloc(FGI_FEED_DEPTH, sizeof(*feeder->ops));
     feeder->done = fgi_alloc(FGI_FEED_DEPTH, sizeof(*feeder->done));
-    if (feeder->ops == NULL || feeder->done == NULL) {
+    feeder->doubts = fgi_alloc(FGI_DOUBTS, sizeof(*feeder->doubts));
+    if (feeder->ops == NULL || feeder->done == NULL || feeder->doubts == NULL) {
         return fgi_fail(err, FG_ERR_MEMORY, "feeder: %u reads", FGI_FEED_DEPTH);
     }
     for (uint32_t i = 0; i < FGI_FEED_DEPTH; i++) {
@@ -183,4 +185,5 @@ void fgi_ahead_join(struct fg_feeder *feeder)
     fgi_thread_join(&feeder->feed_thread);
     fgi_free(feeder->ops);
     fgi_free(feeder->done);
+    fgi_free(feeder->doubts);
 }

@@ -44,11 +44,6 @@ void fgi_arena_fini(struct fgi_arena *arena)
     memset(arena, 0, sizeof(*arena));
 }
 
-static bool is_whole(uint64_t bytes)
-{
-    return bytes > 0 && bytes % FGI_ARENA_UNIT_BYTES == 0;
-}
-
 /* The smallest hole that is large enough; hole_count: none. */
 static uint32_t find_hole(const struct fgi_arena *arena, uint64_t bytes)
 {
@@ -69,7 +64,7 @@ bool fgi_arena_keep(struct fgi_arena *arena, uint64_t bytes,
 {
     uint32_t index = find_hole(arena, bytes);
 
-    assert(is_whole(bytes));
+    assert(bytes > 0 && bytes % FGI_ARENA_UNIT_BYTES == 0);
     *place = (struct fgi_place){.bytes = bytes, .turn = FGI_PLACE_KEPT};
     if (index < arena->hole_count) {
         struct fgi_hole *hole = &arena->holes[index];
@@ -102,7 +97,7 @@ bool fgi_arena_stream(struct fgi_arena *arena, uint64_t bytes, uint32_t owner,
     uint64_t skip = at + bytes > arena->ring_bytes ? arena->ring_bytes - at : 0;
     uint64_t used = arena->ring_head - arena->ring_tail;
 
-    assert(is_whole(bytes));
+    assert(bytes > 0 && bytes % FGI_ARENA_UNIT_BYTES == 0);
     if (bytes > arena->ring_bytes || skip + bytes > arena->ring_bytes - used ||
         arena->queue_head - arena->queue_tail > arena->queue_mask) {
         return false;

@@ -53,6 +53,7 @@
 enum fgi_feed_mode {
     FGI_FEED_WATCH = 0, /* count, tell; reads are the kernel's */
     FGI_FEED_COPY = 1,  /* blocks of it may be in the arena */
+    FGI_FEED_LOOK = 2,  /* not decided yet: a moment's wait may be worth it */
 };
 
 /* What tells one state of a file from any other. */
@@ -82,8 +83,8 @@ struct fgi_feed_file {
     _Atomic uint64_t arena_bytes;  /* copied from the arena */
     _Atomic uint64_t kernel_bytes; /* read by the kernel */
     _Atomic uint64_t blocked_ns;   /* in read calls of any kind */
-    _Atomic uint64_t opens;
-    _Atomic uint64_t open_ns;      /* in open calls */
+    _Atomic uint64_t opens;        /* the feeder's count, as events tell */
+    _Atomic uint64_t open_ns;      /* of these, in open calls */
     _Atomic uint64_t mapped_bytes; /* by mmap: not seen any further */
     uint64_t spare[3];
 };

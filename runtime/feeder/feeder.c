@@ -42,8 +42,9 @@ static enum fg_status check_config(const struct fg_feeder_config *config,
     }
     if (config->numa_node != -1 && !fgi_numa_node_exists(config->numa_node)) {
         return fgi_fail(err, FG_ERR_ARGUMENT,
-                        "feeder: numa_node: got %d wanted one of 0 to %u",
-                        config->numa_node, fgi_numa_node_count() - 1);
+                        "feeder: numa_node: got %d wanted -1 or a node of this "
+                        "machine",
+                        config->numa_node);
     }
     if (config->threads > THREADS_MAX) {
         return fgi_fail(err, FG_ERR_ARGUMENT,

@@ -75,6 +75,15 @@ struct fgi_event_cursor {
     uint64_t stuck_ns; /* since when the one at head is not there; 0: it is */
 };
 
+/* A small file whose last read is to be judged. */
+struct fgi_doubt {
+    uint64_t due_ns;
+    uint32_t file_index;
+    uint32_t file_id;
+};
+
+#define FGI_DOUBTS 1024u /* power of two; more are left out */
+
 struct fg_feeder {
     struct fg_feeder_config config; /* strings are ours */
     char *io;                       /* owned */
@@ -89,6 +98,9 @@ struct fg_feeder {
     struct fgi_records files;
     struct fgi_folders folders;
     struct fgi_walk walk;
+    struct fgi_doubt *doubts; /* ring of FGI_DOUBTS, owned */
+    uint32_t doubt_head;
+    uint32_t doubt_tail;
     struct fgi_event_cursor cursor;
     struct fgi_depth depth;
     uint64_t inflight_bytes;
@@ -178,6 +190,11 @@ void fgi_file_end(struct fg_feeder *feeder, struct fgi_record *record);
 /* Submit what the budget allows. */
 void fgi_plan_run(struct fg_feeder *feeder, uint64_t now_ns);
 
+/* Whether all of a file can stay: what was missed once is worth reading only
+ * for another epoch. */
+bool fgi_plan_can_keep(const struct fg_feeder *feeder,
+                       const struct fgi_record *record);
+
 /* Whether a reader is still to come to that block. */
 bool fgi_plan_wants(const struct fgi_record *record,
                     const struct fgi_feed_block *block, uint64_t now_ns);
@@ -225,6 +242,16 @@ bool fgi_watch_restart(struct fg_feeder *feeder, struct fgi_record *record,
 
 /* Close descriptors that nobody needs. */
 void fgi_watch_idle(struct fg_feeder *feeder, uint64_t now_ns);
+
+/* ---- doubt.c: small files that were read too soon for us ------------------
+ */
+
+/* A small file that is not fed was read: look at that shortly after. */
+void fgi_doubt_add(struct fg_feeder *feeder, struct fgi_record *record,
+                   uint64_t now_ns);
+
+/* Have those read by the page cache that a disk had to bring. */
+void fgi_doubt_run(struct fg_feeder *feeder, uint64_t now_ns);
 
 /* ---- rules.c --------------------------------------------------------------
  */

@@ -109,7 +109,7 @@ bool fgi_records_add(struct fgi_records *files, struct fgi_record *record,
     record->fd = record->pid_fd = -1;
     record->folder = FGI_NO_INDEX;
     zero_counters(entry);
-    atomic_store_explicit(&entry->mode, FGI_FEED_WATCH, memory_order_relaxed);
+    atomic_store_explicit(&entry->mode, FGI_FEED_LOOK, memory_order_relaxed);
     atomic_store_explicit(&entry->device, key->device, memory_order_relaxed);
     atomic_store_explicit(&entry->inode, key->inode, memory_order_relaxed);
     atomic_store_explicit(&entry->size_bytes, key->size_bytes,

@@ -55,6 +55,7 @@ struct fgi_record {
     bool is_active;       /* in that list */
     bool is_opened;       /* by a program */
     bool is_missed;       /* of one block: read by the kernel meanwhile */
+    bool is_doubted;      /* in the feeder's list of doubts */
     bool is_open_due;     /* its open is to be told once its path is known */
     bool is_stdio;        /* opened by fopen */
     bool is_retired;      /* hidden; goes with its last read */

@@ -275,13 +275,16 @@ static uint32_t find_align(struct fgi_looker *looker, int fd, uint64_t device)
     return align;
 }
 
-/* io_uring takes O_NONBLOCK as "never wait", also for regular files. */
-static bool turn_direct(int fd)
+bool fgi_look_set_direct(int fd, bool is_direct)
 {
     int flags = fcntl(fd, F_GETFL);
 
-    return flags >= 0 &&
-           fcntl(fd, F_SETFL, (flags | O_DIRECT) & ~O_NONBLOCK) == 0;
+    if (flags < 0) {
+        return false;
+    }
+    flags = is_direct ? flags | O_DIRECT : flags & ~O_DIRECT;
+    /* io_uring takes O_NONBLOCK as "never wait", also for regular files. */
+    return fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) == 0;
 }
 
 static bool is_cached(int fd, uint64_t bytes)
@@ -309,7 +312,11 @@ static enum fgi_look judge(struct fgi_looker *looker,
     if (has_writer(fd)) {
         return FGI_LOOK_WRITER;
     }
-    return turn_direct(fd) ? FGI_LOOK_FED : FGI_LOOK_UNFIT;
+    if (ask->by_cache) {
+        answer->align_bytes = 1;
+    }
+    return fgi_look_set_direct(fd, !ask->by_cache) ? FGI_LOOK_FED
+                                                   : FGI_LOOK_UNFIT;
 }
 
 void fgi_look(struct fgi_looker *looker, const struct fgi_look_ask *ask,

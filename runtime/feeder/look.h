@@ -42,6 +42,7 @@ struct fgi_look_ask {
     int32_t fd;
     bool has_key;                   /* it must be in this state */
     bool must_be_uncached;          /* CACHED if most is in the page cache */
+    bool by_cache;                  /* to be read through the page cache */
     struct fgi_feed_key key;        /* wanted */
     char path[FGI_LOOK_PATH_BYTES]; /* relative: to the cwd of pid; may be "" */
 };
@@ -49,7 +50,7 @@ struct fgi_look_ask {
 /* Answered. fd and path are the caller's to close and free. */
 struct fgi_look_answer {
     enum fgi_look look;
-    int fd;                  /* O_DIRECT; only when FED */
+    int fd;                  /* O_DIRECT unless by_cache; only when FED */
     uint32_t align_bytes;    /* only when FED */
     char *path;              /* absolute; NULL: unknown */
     struct fgi_feed_key key; /* found; inode 0: could not be opened */
@@ -69,6 +70,10 @@ int fgi_look_open(const char *path, struct fgi_feed_key *key);
 
 /* What tells the state of a file, from its stat. */
 void fgi_key_of(const struct stat *info, struct fgi_feed_key *key);
+
+/* Have a descriptor's reads go by the page cache, or past it. False: it
+ * cannot be. */
+bool fgi_look_set_direct(int fd, bool is_direct);
 
 /* fstat; false when it fails. */
 bool fgi_key_read(int fd, struct fgi_feed_key *key);

@@ -143,9 +143,8 @@ static bool next_whole(struct fg_feeder *feeder,
     return *block < count;
 }
 
-/* What was missed once is worth reading only if it stays. */
-static bool can_keep(const struct fg_feeder *feeder,
-                     const struct fgi_record *record)
+bool fgi_plan_can_keep(const struct fg_feeder *feeder,
+                       const struct fgi_record *record)
 {
     return fgi_arena_keep_room(&feeder->arena) >=
            fgi_align_up(record->key.size_bytes, FGI_ARENA_UNIT_BYTES);
@@ -163,7 +162,7 @@ static bool next_block(struct fg_feeder *feeder,
         *block = 0;
         return fgi_block_count(record) == 1 &&
                !fgi_block_is_there(feeder, record, 0) &&
-               (!record->is_missed || can_keep(feeder, record));
+               (!record->is_missed || fgi_plan_can_keep(feeder, record));
     }
     for (uint32_t i = 0; i < FGI_STREAMS; i++) {
         struct fgi_stream *stream =
@@ -206,6 +205,11 @@ static bool feed(struct fg_feeder *feeder, struct fgi_record *record,
     if (record->fd < 0) {
         fgi_watch_look(feeder, record, &record->key, record->path);
         return false; /* the answer puts it on the list again */
+    }
+    if (record->is_missed && record->align_bytes > 1 && record->reading == 0 &&
+        fgi_look_set_direct(record->fd, false)) {
+        /* The page cache has it, or is about to: no second read from disk. */
+        record->align_bytes = 1;
     }
     switch (fgi_block_fetch(feeder, record, (uint32_t)block)) {
     case FGI_TAKE_DONE:

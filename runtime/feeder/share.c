@@ -37,6 +37,35 @@ void fgi_share_sizes(uint64_t memory_bytes, struct fgi_share_sizes *sizes)
     sizes->span_count = SPAN_COUNT;
 }
 
+/*
+ * Map where file and memory are congruent in huge pages: only then can the
+ * kernel make huge pages of it (MADV_COLLAPSE). NULL with errno.
+ */
+static void *map_aligned(int fd, uint64_t bytes)
+{
+    const uint64_t huge_bytes = FGI_MIB(2);
+    uint8_t *room = mmap(NULL, bytes + huge_bytes, PROT_NONE,
+                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    uint8_t *base;
+    uint64_t head;
+
+    if (room == MAP_FAILED) {
+        return NULL;
+    }
+    head = fgi_align_up((uintptr_t)room, huge_bytes) - (uintptr_t)room;
+    base = mmap(room + head, bytes, PROT_READ | PROT_WRITE,
+                MAP_SHARED | MAP_NORESERVE | MAP_FIXED, fd, 0);
+    if (base == MAP_FAILED) {
+        munmap(room, bytes + huge_bytes);
+        return NULL;
+    }
+    if (head > 0) {
+        munmap(room, head);
+    }
+    munmap(base + bytes, huge_bytes - head);
+    return base;
+}
+
 static enum fg_status make_memory(const char *name, uint64_t bytes, int *fd,
                                   void **mapping, struct fg_error *err)
 {
@@ -50,10 +79,8 @@ static enum fg_status make_memory(const char *name, uint64_t bytes, int *fd,
         return fgi_fail_errno(err, errno, "feeder: memfd of %llu MiB",
                               (unsigned long long)(bytes >> 20));
     }
-    *mapping = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-                    MAP_SHARED | MAP_NORESERVE, *fd, 0);
-    if (*mapping == MAP_FAILED) {
-        *mapping = NULL;
+    *mapping = map_aligned(*fd, bytes);
+    if (*mapping == NULL) {
         return fgi_fail_errno(err, errno, "feeder: map %llu MiB",
                               (unsigned long long)(bytes >> 20));
     }

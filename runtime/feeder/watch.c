@@ -89,7 +89,9 @@ void fgi_watch_look(struct fg_feeder *feeder, struct fgi_record *record,
     look->ask.pid = record->pid;
     look->ask.fd = record->pid_fd;
     look->ask.has_key = true;
-    look->ask.must_be_uncached = record->look != FGI_LOOK_FED;
+    look->ask.must_be_uncached =
+        record->look != FGI_LOOK_FED && !record->is_doubted;
+    look->ask.by_cache = record->is_doubted;
     look->ask.key = *key;
     record->look = FGI_LOOK_WAITING;
     fgi_pool_push(&feeder->pool, &look->job, true);
@@ -197,6 +199,16 @@ static void note_open(struct fg_feeder *feeder, struct fgi_record *record,
     fgi_ahead_activate(feeder, record);
 }
 
+/* The program could not count it: the entry may have come later. */
+static void count_open(struct fg_feeder *feeder,
+                       const struct fgi_record *record, uint64_t open_ns)
+{
+    struct fgi_feed_file *entry = fgi_records_entry(&feeder->files, record);
+
+    atomic_fetch_add_explicit(&entry->opens, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&entry->open_ns, open_ns, memory_order_relaxed);
+}
+
 static void note_used(struct fg_feeder *feeder, const struct fgi_record *record,
                       uint64_t offset, uint64_t bytes)
 {
@@ -231,6 +243,7 @@ static void note_read(struct fg_feeder *feeder, struct fgi_record *record,
         fgi_pattern_read(pattern, &read);
     } else {
         record->is_missed = !fgi_block_is_there(feeder, record, 0);
+        fgi_doubt_add(feeder, record, now_ns);
     }
     fgi_ahead_activate(feeder, record);
 }
@@ -292,16 +305,22 @@ void fgi_watch_event(struct fg_feeder *feeder, const struct fgi_event *event,
             fgi_count(&feeder->counts.stdio_files, 1);
         }
         note_open(feeder, record, now_ns);
+        count_open(feeder, record, event->bytes);
     } else if (event->kind == FGI_EVENT_READ) {
         note_read(feeder, record, event, now_ns);
     }
     want_warm(feeder, record, event);
-    if (record->look == FGI_LOOK_NONE && !fgi_walk_may_look(&feeder->walk)) {
+    /* Small ones: a program's own modules, for example. */
+    if (record->look == FGI_LOOK_NONE && fgi_block_count(record) == 1 &&
+        !fgi_walk_may_look(&feeder->walk)) {
         record->look = FGI_LOOK_CACHED; /* as the last ones were */
         record->retry_ns = now_ns + RETRY_NS;
     }
     if (fgi_watch_may_look(record, now_ns)) {
         fgi_watch_look(feeder, record, &record->key, event->path);
+    }
+    if (record->look != FGI_LOOK_WAITING && record->look != FGI_LOOK_FED) {
+        fgi_records_set_mode(&feeder->files, record, FGI_FEED_WATCH);
     }
 }
 

@@ -80,6 +80,13 @@ static void make_file(const char *path, char *text)
     fclose(file);
 }
 
+static void make_link(const char *path, const char *target)
+{
+    if (symlink(target, path) != 0) {
+        return; /* something is there already, or the target is empty */
+    }
+}
+
 static void make_entry(char *line)
 {
     char path[PATH_BYTES];
@@ -97,7 +104,7 @@ static void make_entry(char *line)
         make_file(path, line + length + 1);
         break;
     case '>':
-        (void)symlink(line + length + 1, path);
+        make_link(path, line + length + 1);
         break;
     case '!':
         (void)mkfifo(path, 0644);

@@ -4,6 +4,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -134,6 +135,37 @@ class Unfed(Case):
                          (3, ".\n", "feedgpu: run: the program runs unfed: "
                           "FEEDGPU_PRELOAD_LIB: /nowhere/lib.so: No such file "
                           "or directory\n"))
+
+    def unreached(self, *words):
+        done = self.run_tool(*words, options=("--json",))
+        report = json.loads(done.stderr)
+        self.assertEqual(done.returncode, 0)
+        self.assertIn(report["unreached"], report["verdict"]["advice"])
+        return report["unreached"]
+
+    def test_static_program_is_said(self):
+        source = self.path("static.c")
+        with open(source, "w", encoding="utf-8") as file:
+            file.write("#include <unistd.h>\n"
+                       "int main(void) { return (int)sleep(1); }")
+        try:
+            subprocess.run(["cc", "-static", "-o", self.path("static"),
+                            source], check=True, capture_output=True)
+        except (OSError, subprocess.CalledProcessError):
+            self.skipTest("no static programs can be made here")
+        self.assertEqual(self.unreached("./static"), "it is statically linked")
+        self.assertEqual(self.unreached("sleep", "1"), "")
+
+    def test_setuid_program_is_said(self):
+        if os.getuid() != 0:
+            self.skipTest("only root can make one that is another user's")
+        os.chmod(self.folder, 0o755)
+        shutil.copy("/bin/sleep", self.path("set"))
+        os.chown(self.path("set"), 65534, 65534)
+        os.chmod(self.path("set"), 0o4755)
+        self.assertEqual(self.unreached("./set", "1"),
+                         "it has more rights than its user (setuid, "
+                         "capabilities)")
 
     def test_library_with_a_blank_in_its_path_is_refused(self):
         os.mkdir(self.path("a b"))

@@ -15,6 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "runtime/base/clock.h"
+
 #define WAIT_S 5 /* an end must come: this is for a broken feeder */
 
 static int open_of(const char *pid, const char *fd, int flags)
@@ -237,6 +239,27 @@ static size_t read_block(struct client *client, struct client_file *file,
     return 0;
 }
 
+/* By the kernel, counted. */
+static ssize_t read_kernel(struct client *client, struct client_file *file,
+                           void *to, size_t bytes, uint64_t offset)
+{
+    uint64_t start_ns = fgi_now_ns();
+    ssize_t rv = pread(file->fd, to, bytes, (off_t)offset);
+    struct fgi_feed_file *entry;
+    struct fgi_feed_key key;
+
+    if (rv <= 0 || !client_key(file->fd, &key)) {
+        return rv;
+    }
+    client->kernel_bytes += (uint64_t)rv;
+    entry = client_entry(client, &key);
+    if (entry != NULL) {
+        atomic_fetch_add(&entry->kernel_bytes, (uint64_t)rv);
+        atomic_fetch_add(&entry->blocked_ns, fgi_now_ns() - start_ns);
+    }
+    return rv;
+}
+
 static void tell_read(struct client *client, struct client_file *file,
                       size_t bytes, uint64_t offset)
 {
@@ -282,11 +305,10 @@ ssize_t client_pread(struct client *client, struct client_file *file,
             done += got;
             continue;
         }
-        rv = pread(file->fd, (uint8_t *)buffer + done, part, (off_t)at);
+        rv = read_kernel(client, file, (uint8_t *)buffer + done, part, at);
         if (rv < 0) {
             return done > 0 ? (ssize_t)done : rv;
         }
-        client->kernel_bytes += (uint64_t)rv;
         done += (size_t)rv;
         if (rv == 0) {
             break;

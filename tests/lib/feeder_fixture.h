@@ -3,6 +3,8 @@
 #ifndef TESTS_FEEDER_FIXTURE_H
 #define TESTS_FEEDER_FIXTURE_H
 
+#include <errno.h>
+#include <sys/stat.h>
 #include <sys/vfs.h>
 #include <time.h>
 
@@ -61,14 +63,61 @@ static inline int feed_setup(void **state)
     return 0;
 }
 
+static inline void feed_close(struct feed_fixture *fixture)
+{
+    client_detach(&fixture->client);
+    fg_feeder_close(fixture->feeder);
+    fixture->feeder = NULL;
+}
+
 static inline int feed_teardown(void **state)
 {
     struct feed_fixture *fixture = *state;
 
-    client_detach(&fixture->client);
-    fg_feeder_close(fixture->feeder);
+    feed_close(fixture);
     free(fixture);
     return 0;
+}
+
+static inline void feed_stats(struct feed_fixture *fixture,
+                              struct fg_feeder_stats *stats)
+{
+    memset(stats, 0, sizeof(*stats));
+    stats->struct_size = sizeof(*stats);
+    fg_feeder_get_stats(fixture->feeder, stats);
+}
+
+/* Wait until the feeder has taken so many events, and 20 ms more. */
+static inline void feed_wait_events(struct feed_fixture *fixture,
+                                    uint64_t count)
+{
+    struct fg_feeder_stats stats;
+
+    do {
+        fgi_sleep_ns(20 * FGI_NS_PER_MS);
+        feed_stats(fixture, &stats);
+    } while (stats.events < count);
+}
+
+/* Have it in the page cache, or not. */
+static inline void feed_drop_cache(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    assert_true(fd >= 0);
+    assert_int_equal(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
+    close(fd);
+}
+
+static inline void feed_fill_cache(const char *path)
+{
+    static uint8_t buffer[1 << 16];
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    assert_true(fd >= 0);
+    while (read(fd, buffer, sizeof(buffer)) > 0) {
+    }
+    close(fd);
 }
 
 /* Let writes be long ago enough for the feeder. */
@@ -115,13 +164,29 @@ static inline void feed_read_all(struct feed_fixture *fixture,
     free(buffer);
 }
 
-/* Whether all blocks of it are there. */
-static inline bool feed_has_blocks(struct feed_fixture *fixture,
-                                   const struct client_file *file)
+/* Whether that block of the entry is there. */
+static inline bool feed_is_there(struct feed_fixture *fixture, uint32_t id,
+                                 uint32_t block)
+{
+    uint64_t tag = fgi_slot_tag(id, block);
+    struct fgi_slot *slot = fgi_board_bucket(&fixture->client.view, tag);
+
+    for (uint32_t i = 0; i < FGI_BUCKET_SLOTS; i++) {
+        if (atomic_load(&slot[i].tag) == tag &&
+            (atomic_load(&slot[i].word) & FGI_SLOT_STATE) == FGI_SLOT_READY) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Whether blocks [from, to) of the file are there, as far as it has them. */
+static inline bool feed_has(struct feed_fixture *fixture,
+                            const struct client_file *file, uint64_t from,
+                            uint64_t to)
 {
     struct fgi_feed_key key;
     struct fgi_feed_file *entry;
-    uint32_t id;
     bool has_all = true;
 
     assert_true(client_key(file->fd, &key));
@@ -129,33 +194,60 @@ static inline bool feed_has_blocks(struct feed_fixture *fixture,
     if (entry == NULL || atomic_load(&entry->mode) != FGI_FEED_COPY) {
         return false;
     }
-    id = atomic_load(&entry->id);
-    for (uint64_t at = 0; at < key.size_bytes; at += FGI_FEED_BLOCK_BYTES) {
-        uint64_t tag = fgi_slot_tag(id, (uint32_t)(at / FGI_FEED_BLOCK_BYTES));
-        struct fgi_slot *slot = fgi_board_bucket(&fixture->client.view, tag);
-        bool is_there = false;
-
-        for (uint32_t i = 0; i < FGI_BUCKET_SLOTS; i++) {
-            is_there |=
-                atomic_load(&slot[i].tag) == tag &&
-                (atomic_load(&slot[i].word) & FGI_SLOT_STATE) == FGI_SLOT_READY;
-        }
-        has_all = has_all && is_there;
+    to = fgi_min(to, fgi_ceil_div(key.size_bytes, FGI_FEED_BLOCK_BYTES));
+    for (uint64_t block = from; block < to; block++) {
+        has_all = has_all && feed_is_there(fixture, atomic_load(&entry->id),
+                                           (uint32_t)block);
     }
     return has_all;
 }
 
 /* Wait for that; a feeder that never gets there is stuck. */
-static inline void feed_wait_blocks(struct feed_fixture *fixture,
-                                    const struct client_file *file)
+static inline void feed_wait(struct feed_fixture *fixture,
+                             const struct client_file *file, uint64_t from,
+                             uint64_t to)
 {
     uint64_t limit_ns = fgi_now_ns() + 20 * FGI_NS_PER_S;
 
-    while (!feed_has_blocks(fixture, file)) {
+    while (!feed_has(fixture, file, from, to)) {
         if (fgi_now_ns() > limit_ns) {
-            fail_msg("not all blocks came");
+            fail_msg("blocks did not come");
         }
         fgi_sleep_ns(FGI_NS_PER_MS);
+    }
+}
+
+static inline void feed_wait_blocks(struct feed_fixture *fixture,
+                                    const struct client_file *file)
+{
+    feed_wait(fixture, file, 0, UINT64_MAX);
+}
+
+static inline void feed_wait_block(struct feed_fixture *fixture,
+                                   const struct client_file *file,
+                                   uint64_t block)
+{
+    feed_wait(fixture, file, block, block + 1);
+}
+
+/* Read it until all of it is in memory: what a program read before the feeder
+ * came to it is left out the first time. */
+static inline void feed_load(struct feed_fixture *fixture,
+                             struct client_file *file)
+{
+    uint64_t limit_ns = fgi_now_ns() + 60 * FGI_NS_PER_S;
+    char path[256];
+
+    while (!feed_has(fixture, file, 0, UINT64_MAX)) {
+        client_close(file);
+        feed_drop_cache(file->path);
+        snprintf(path, sizeof(path), "%s", file->path);
+        client_open(&fixture->client, file, path);
+        feed_read_all(fixture, file, FGI_KIB(256));
+        fgi_sleep_ns(50 * FGI_NS_PER_MS);
+        if (fgi_now_ns() > limit_ns) {
+            fail_msg("%s: never came into memory", file->path);
+        }
     }
 }
 

@@ -132,7 +132,8 @@ def check(case, args, work):
         results.append(got + (contents(folder),))
         shutil.rmtree(folder)
     with open(report, encoding="utf-8") as file:
-        served = json.loads(file.read().splitlines()[-1])["arena_bytes"]
+        last = json.loads(file.read().splitlines()[-1])
+    served = last["feeder"]["memory_bytes"]
     names = ("exit status", "standard output", "standard error", "files")
     for name, plain, shim in zip(names, *results):
         if plain != shim:

@@ -296,7 +296,8 @@ with h5py.File('a.h5', 'w') as f: f['x'] = x"""]], must_serve=True),
           "(head -c 100000; cat) <data/part-3.bin | sha256sum",
           must_serve=True),
     shell("tar", "tar cf - data | sha256sum >sum; mkdir x; tar cf all.tar "
-          "data; tar xf all.tar -C x", ("tar",), must_serve=True),
+          "data; tar xf all.tar -C x", ("tar",),
+          remark="opens with O_NONBLOCK: left alone"),
     shell("dd", "for b in 512 4096 1000000; do dd if=data/part-1.bin bs=$b "
           "skip=1 count=900 2>/dev/null | sha256sum; done", must_serve=True),
     shell("cp, cmp, mv", "cp -r data copy; cmp data/part-1.bin "

@@ -30,6 +30,7 @@ constexpr bool is_owner =
 
 static_assert(is_owner<feedgpu::dataset>);
 static_assert(is_owner<feedgpu::device>);
+static_assert(is_owner<feedgpu::feeder>);
 static_assert(is_owner<feedgpu::stream>);
 static_assert(is_owner<feedgpu::batch>);
 static_assert(is_owner<feedgpu::loader>);
@@ -406,6 +407,27 @@ static void process_of_this_program_is_shown(void **)
                  [&] { feedgpu::process none(machine, 0); });
 }
 
+static void feeder_opened_tells_its_environment(void **)
+{
+    feedgpu::feeder_config config;
+
+    config.memory_bytes = 64u << 20;
+    feedgpu::feeder feeder(config);
+    assert_memory_equal(feeder.environment().data(), "FEEDGPU_BOARD=", 14);
+    assert_int_equal(feeder.stats().memory_bytes, 64u << 20);
+    assert_true(feeder.actors(4).empty());
+    assert_true(feeder.groups(4).empty());
+    config.threads = 1000;
+    try {
+        feedgpu::feeder refused(config);
+        fail();
+    } catch (const feedgpu::error &err) {
+        assert_int_equal(err.status(), FG_ERR_ARGUMENT);
+        assert_string_equal(err.what(),
+                            "feeder: threads: got 1000 wanted 1 to 64");
+    }
+}
+
 int main()
 {
     const CMUnitTest tests[] = {
@@ -429,6 +451,7 @@ int main()
         cmocka_unit_test(writer_without_finish_leaves_nothing),
         cmocka_unit_test(writer_finished_can_be_read),
         cmocka_unit_test(process_of_this_program_is_shown),
+        cmocka_unit_test(feeder_opened_tells_its_environment),
     };
 
     return cmocka_run_group_tests(tests, make_records, nullptr);

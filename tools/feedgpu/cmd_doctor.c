@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* feedgpu doctor: runs the tables of checks; the exit status is the worst. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "doctor.h"
 #include "doctor_nvml.h"
 #include "doctor_path.h"
 #include "report.h"
+#include "signals.h"
 #include "tables.h"
 
 /* Doctor's own statuses: a run that could not begin has no clean bill. */
@@ -15,12 +17,27 @@
 const struct check_group *const doctor_groups[] = {
     &gpu_checks,    &driver_checks, &state_checks,   &nodes_checks,
     &disk_checks,   &path_checks,   &process_checks, &cgroup_checks,
-    &kernel_checks, &memory_checks, &pcie_checks,    NULL,
+    &kernel_checks, &memory_checks, &pcie_checks,    &measure_checks,
+    NULL,
 };
+
+/* Checks of PATH need one, and measuring takes time. */
+static bool is_asked_for(const struct doctor *doctor,
+                         const struct check_group *group)
+{
+    if (group == &path_checks) {
+        return doctor->data != NULL;
+    }
+    return group != &measure_checks || doctor->options->measure;
+}
 
 static void run_group(struct doctor *doctor, const struct check_group *group)
 {
     doctor->group = group;
+    if (group == &measure_checks) {
+        doctor_measure(doctor);
+        return;
+    }
     for (uint32_t i = 0; i < group->count; i++) {
         doctor->check = &group->checks[i];
         doctor->check->run(doctor);
@@ -44,6 +61,27 @@ static bool is_usable(const struct options *options)
     return true;
 }
 
+/* What only goes with --measure, and what it does not go with. */
+static bool check_usage(const struct options *options)
+{
+    const char *word = NULL;
+    if (options->measure && options->sysroot != NULL) {
+        complain("doctor: --measure: measures this machine, --sysroot is a "
+                 "copy of one");
+        return false;
+    }
+    if (strcmp(options->loader.device, "auto") != 0) {
+        word = "device";
+    } else if (options->measure_bytes != 0) {
+        word = "measure-bytes";
+    }
+    if (word != NULL && !options->measure) {
+        complain("doctor: --%s: goes with --measure", word);
+        return false;
+    }
+    return true;
+}
+
 static void close_doctor(struct doctor *doctor)
 {
     nvml_close(doctor->nvml);
@@ -61,7 +99,7 @@ static int run(const struct options *options)
         doctor_list(options->json);
         return STATUS_DONE;
     }
-    if (!is_usable(options)) {
+    if (!is_usable(options) || !check_usage(options)) {
         return STATUS_UNABLE;
     }
     fg_topology_config_init(&config);
@@ -81,12 +119,16 @@ static int run(const struct options *options)
         }
     }
     for (size_t i = 0; doctor_groups[i] != NULL; i++) {
-        if (doctor_groups[i] != &path_checks || doctor.data != NULL) {
+        if (is_asked_for(&doctor, doctor_groups[i])) {
             run_group(&doctor, doctor_groups[i]);
         }
     }
     doctor_finish(&doctor);
     close_doctor(&doctor);
+    if (is_interrupted()) {
+        complain("interrupted: not all was measured");
+        return status_of_signal();
+    }
     return doctor_exit_status(&doctor);
 }
 
@@ -105,6 +147,21 @@ static const struct option_group doctor_group = {
     "What to look at", doctor_options,
     sizeof(doctor_options) / sizeof(doctor_options[0])};
 
+static const struct option measure_options[] = {
+    {"measure", 0, OPTION_FLAG, offsetof(struct options, measure), NULL, 0, 0,
+     NULL,
+     "also measure, for some seconds: memory between nodes, copies from each "
+     "node to each GPU, reads of the files in PATH"},
+    {"device", 0, OPTION_TEXT, offsetof(struct options, loader.device), "NAME",
+     0, 0, NULL, "copy to this one; auto: to every GPU"},
+    {"measure-bytes", 0, OPTION_SIZE, offsetof(struct options, measure_bytes),
+     "SIZE", UINT64_C(2) << 20, UINT64_C(1) << 40, "chosen for the machine",
+     "bytes of a round: more where caches are very large"},
+};
+
+static const struct option_group measure_group = {"What to measure",
+                                                  measure_options, 3};
+
 const struct command doctor_command = {
     .name = "doctor",
     .synopsis = "[OPTION]... [PATH]",
@@ -121,10 +178,11 @@ const struct command doctor_command = {
     .examples = "  feedgpu doctor\n"
                 "  feedgpu doctor shards\n"
                 "  feedgpu doctor --json\n"
-                "  feedgpu doctor --sysroot copied-machine\n",
+                "  feedgpu doctor --sysroot copied-machine\n"
+                "  feedgpu doctor --measure /data/train\n",
     .operands_min = 0,
     .operands_max = 1,
     .operand = "PATH",
-    .groups = {&doctor_group, &general_group},
+    .groups = {&doctor_group, &measure_group, &general_group},
     .run = run,
 };

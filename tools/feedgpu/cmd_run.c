@@ -292,6 +292,7 @@ static int run_program(struct run *run)
     } else {
         collect(run);
         run_judge(run);
+        run_gpu_judge(run);
         finish_report(run, out);
     }
     launch_release(&run->launch);

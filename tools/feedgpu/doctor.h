@@ -65,6 +65,7 @@ struct doctor {
     uint32_t record_room;            /* entries that records has room for */
     uint32_t check_count;            /* checks that were run */
     uint32_t counts[VERDICT_COUNT];
+    struct measured *measured; /* --measure, while it runs; or NULL */
 };
 
 /*
@@ -182,6 +183,8 @@ extern const struct check_group cgroup_checks;  /* doctor_cgroup.c */
 extern const struct check_group kernel_checks;  /* doctor_kernel.c */
 extern const struct check_group disk_checks;    /* doctor_disk.c */
 extern const struct check_group path_checks;    /* doctor_data.c: with PATH */
+
+extern const struct check_group measure_checks; /* with --measure */
 
 /* --measure: rates as tables on stdout, or JSON lines. doctor_measure.c */
 void doctor_measure(struct doctor *doctor);

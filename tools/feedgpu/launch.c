@@ -124,6 +124,8 @@ bool launch_start(struct launch *launch)
         note_setback(launch, &setback);
     }
     close(fds[0]);
+    launch->unreached =
+        launch->exec_errno == 0 ? launch_unreached(launch->pid) : "";
     return true;
 }
 

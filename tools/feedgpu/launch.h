@@ -45,6 +45,7 @@ struct launch {
     pid_t pid;                /* of the program */
     int wait_status;          /* as waitpid gives it */
     int exec_errno;           /* 0: it was started */
+    const char *unreached;    /* why no library can be in it, or ""; static */
     uint64_t start_ns;        /* CLOCK_MONOTONIC */
     uint64_t end_ns;          /* of the program itself */
     uint64_t cpu_ns;          /* of all processes that have ended */
@@ -79,6 +80,9 @@ void launch_release(struct launch *launch);
  * a status of our own other than STATUS_DONE, that one.
  */
 int launch_finish(const struct launch *launch, int status);
+
+/* Inside: why no library can be preloaded into a process, or "". Static. */
+const char *launch_unreached(pid_t pid);
 
 /* Inside: the child's side of signals (launch_signals.c). */
 void launch_signals_child(const struct launch_signals *signals);

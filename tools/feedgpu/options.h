@@ -86,6 +86,8 @@ struct options {
     bool verbose;                   /* the library's log lines on stderr */
     bool numa_strict;               /* memory on the home node or nowhere */
     double compute_ms;              /* bench: of one step */
+    bool measure;                   /* doctor: numbers too */
+    uint64_t measure_bytes;         /* of a round; 0: the library's choice */
     const char *sysroot;            /* --sysroot; NULL: this machine */
     const char *load_state_path;    /* or NULL */
     const char *save_state_path;    /* or NULL */

@@ -6,6 +6,7 @@
 #include "progress.h"
 
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -62,6 +63,20 @@ void progress_update(struct progress *progress, uint64_t now,
     }
     progress->next_ns = now + REDRAW_NS;
     draw(progress, now, done_bytes);
+}
+
+void progress_say(const char *format, ...)
+{
+    va_list args;
+    if (isatty(STDERR_FILENO) != 1) {
+        return;
+    }
+    fputs("\r\033[K", stderr);
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fflush(stderr);
+    atomic_store(&is_line_shown, true);
 }
 
 void progress_clear(void)

@@ -25,6 +25,10 @@ void progress_start(struct progress *progress, const char *verb,
 void progress_update(struct progress *progress, uint64_t now,
                      uint64_t done_bytes);
 
+/* Show words at once instead, where stderr is a terminal. */
+void progress_say(const char *format, ...)
+    __attribute__((format(printf, 1, 2)));
+
 /* Remove the line, before anything else is written to the terminal. */
 void progress_clear(void);
 

@@ -26,6 +26,7 @@ static const char style[] =
     "font:15px/1.5 system-ui,sans-serif}\n"
     "h1{font-size:20px;margin:0}h2{font-size:16px;margin:28px 0 8px}\n"
     "code{font:13px/1.5 ui-monospace,monospace;overflow-wrap:anywhere}\n"
+    "td code{display:block;min-width:240px}\n"
     ".dim{color:var(--dim)}\n"
     ".card{background:var(--card);border:1px solid var(--line);"
     "border-radius:8px;padding:12px 16px;margin:16px 0}\n"

@@ -280,6 +280,7 @@ void run_report_json(const struct run *run, FILE *out)
     put_verdict(object, run);
     put_bool(object, "fed", run->feeder != NULL);
     json_put_text(object, "unfed", run->unfed);
+    json_put_text(object, "unreached", run->launch.unreached);
     put_actors(object, run);
     put_groups(object, run);
     if (run->feeder != NULL) {

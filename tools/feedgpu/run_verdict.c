@@ -15,6 +15,7 @@
 #include "size.h"
 
 #define SHARE_MIN 0.05 /* of the wall time: below it, input does not matter */
+#define WALL_NS_MIN UINT64_C(100000000) /* below it, nothing is said of it */
 
 uint64_t run_wall_ns(const struct run *run)
 {
@@ -104,9 +105,13 @@ static void judge_unseen(struct run *run)
     }
     snprintf(verdict->text, sizeof(verdict->text),
              "not known: no read of a watched file was seen");
-    if (run->stats.files == 0 && run->stats.stdio_files == 0) {
+    if (run->launch.unreached[0] != '\0') {
         snprintf(verdict->advice, sizeof(verdict->advice),
-                 "if it does read data: is the program static or setuid? Are "
+                 "no library can be put into this program: %s",
+                 run->launch.unreached);
+    } else if (run->stats.files == 0 && run->stats.stdio_files == 0) {
+        snprintf(verdict->advice, sizeof(verdict->advice),
+                 "if it does read data: does it make system calls itself? Are "
                  "its files smaller than --min-file-bytes, or outside of "
                  "--data?");
     } else {
@@ -165,6 +170,9 @@ static void advise(struct run *run, const struct fg_feeder_actor *worst)
     } else if (is_random) {
         text = "random reads cannot be foreseen: larger ones, or data in the "
                "order in which it is read, would help";
+    } else if (stats->arena_bytes > stats->kernel_bytes) {
+        text = "most of it is reads of files that were not read ahead yet: a "
+               "second epoch has less of that";
     } else {
         text = "most bytes came from the kernel: see below which files, and "
                "whether --data or --min-file-bytes leaves them out";
@@ -203,10 +211,13 @@ void run_judge(struct run *run)
     }
     if (worst == NULL || run->stats.reads == 0) {
         judge_unseen(run);
+    } else if (run_wall_ns(run) < WALL_NS_MIN) {
+        snprintf(run->verdict.text, sizeof(run->verdict.text),
+                 "not known: it ran for %.3f s only",
+                 (double)run_wall_ns(run) / 1e9);
     } else if (run->verdict.share < SHARE_MIN) {
         judge_other(run);
     } else {
         judge_input(run, worst);
     }
-    run_gpu_judge(run);
 }

@@ -63,6 +63,36 @@ static char *put_number(char *to, long number)
     return to;
 }
 
+#define HUGE_BYTES (UINT64_C(2) << 20)
+
+/*
+ * Map where file and memory are congruent in huge pages, so that the feeder's
+ * huge pages are ours too. MAP_FAILED when it cannot be.
+ */
+static void *map_file(int file, uint64_t bytes, int allowed)
+{
+    const struct shim_real *real = shim_real();
+    uint8_t *room =
+        real->mmap(NULL, bytes + HUGE_BYTES, PROT_NONE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (room == MAP_FAILED) {
+        return MAP_FAILED;
+    }
+    uint64_t head = -(uintptr_t)room & (HUGE_BYTES - 1);
+    uint64_t whole_bytes = (bytes + 4095) & ~UINT64_C(4095);
+    uint8_t *at = real->mmap(room + head, bytes, allowed,
+                             MAP_SHARED | MAP_FIXED, file, 0);
+    if (at == MAP_FAILED) {
+        munmap(room, bytes + HUGE_BYTES);
+        return MAP_FAILED;
+    }
+    if (head > 0) {
+        munmap(room, head);
+    }
+    munmap(at + whole_bytes, room + bytes + HUGE_BYTES - (at + whole_bytes));
+    return at;
+}
+
 /* Map /proc/PID/fd/FD, or NULL. No stdio: this runs inside open(). */
 static void *map_one(long pid, long fd, bool is_writable, uint64_t *bytes)
 {
@@ -81,7 +111,7 @@ static void *map_one(long pid, long fd, bool is_writable, uint64_t *bytes)
     if (fstat(file, &info) == 0 && S_ISREG(info.st_mode) && info.st_size > 0) {
         int allowed = PROT_READ | (is_writable ? PROT_WRITE : 0);
         *bytes = (uint64_t)info.st_size;
-        at = shim_real()->mmap(NULL, *bytes, allowed, MAP_SHARED, file, 0);
+        at = map_file(file, *bytes, allowed);
     }
     shim_real()->close(file);
     if (at == MAP_FAILED) {
@@ -157,11 +187,25 @@ static bool begins_with(const char *path, const char *start)
     return strncmp(path, start, strlen(start)) == 0;
 }
 
+/* Programs' own code: read once, and never the reason that a GPU waits. */
+static bool is_code(const char *path)
+{
+    static const char *const endings[] = {".py", ".pyc", ".so", ".h", ".pyi"};
+    size_t length = strlen(path);
+    for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++) {
+        size_t size = strlen(endings[i]);
+        if (length > size && strcmp(path + length - size, endings[i]) == 0) {
+            return true;
+        }
+    }
+    return strstr(path, ".so.") != NULL;
+}
+
 bool shim_path_allowed(const struct fgi_board_view *view, const char *path)
 {
-    bool is_allowed = true;
+    bool is_allowed = path == NULL || !is_code(path);
     if (path == NULL || path[0] != '/') {
-        return true;
+        return is_allowed;
     }
     const char *rule = view->board->rules;
     const char *end = rule + sizeof(view->board->rules);

@@ -13,7 +13,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "shim.h"
@@ -22,15 +21,21 @@
 
 #define STATE_UNKNOWN 0u
 #define STATE_IGNORED 1u
-#define STATE_LOOKING 2u /* up to LOOKS_MAX more: how often it was asked */
-#define LOOKS_MAX 64u
-#define STATE_FILE 256u /* and the file's index */
+#define STATE_LOOKING 2u /* and how often it was asked */
+#define LOOKS_MAX 17u    /* 2.6 s in all */
+#define LOOK_NS 20000u   /* until the second look; twice that to the third */
+#define STATE_FILE 256u  /* and the file's index */
+
+/* In next_offset: nothing was read; the first read has begun. */
+#define OFFSET_NEVER UINT64_MAX
+#define OFFSET_FIRST (UINT64_MAX - 1)
 
 /* First words of a descriptor; lazily backed by memory. */
 static struct {
     _Atomic uint32_t state;
     _Atomic uint32_t id;          /* of the file, with STATE_FILE */
     _Atomic uint64_t next_offset; /* where the last read ended */
+    _Atomic uint64_t look_ns;     /* LOOKING: not before that */
 } fds[FD_MAX];
 
 static uint64_t nanoseconds(const struct timespec *time)
@@ -133,6 +138,9 @@ static uint32_t look(const struct fgi_board_view *view, int fd,
         atomic_store_explicit(&fds[fd].id, id, memory_order_relaxed);
     } else if (looks < LOOKS_MAX) {
         state = STATE_LOOKING + looks;
+        atomic_store_explicit(&fds[fd].look_ns,
+                              shim_now_ns() + ((uint64_t)LOOK_NS << looks),
+                              memory_order_relaxed);
     }
     set(fd, state);
     return state;
@@ -153,18 +161,20 @@ static bool classify(int fd, const char *path, struct fgi_feed_key *key)
         return false;
     }
     shim_key(&info, key);
-    atomic_store_explicit(&fds[fd].next_offset, UINT64_MAX,
+    atomic_store_explicit(&fds[fd].next_offset, OFFSET_NEVER,
                           memory_order_relaxed);
     return true;
 }
 
+/* fdopen is told as STDIO of a file whose OPEN was told before. */
 static void tell_open(const struct fgi_board_view *view, int fd,
                       const struct fgi_feed_key *key, const char *path,
-                      bool is_stdio)
+                      uint32_t kind, uint64_t open_ns)
 {
     struct fgi_event event = {
-        .kind = is_stdio ? FGI_EVENT_STDIO : FGI_EVENT_OPEN,
+        .kind = kind,
         .fd = fd,
+        .bytes = open_ns,
         .key = *key,
     };
     shim_tell(view, &event, path);
@@ -180,40 +190,26 @@ void shim_opened(int fd, const char *path, uint64_t open_ns, bool is_stdio)
     if (classify(fd, path, &key)) {
         const struct fgi_board_view *view = shim_view();
         struct fgi_actor *actor = shim_actor(view);
-        uint32_t state = look(view, fd, &key, 0);
-        shim_count(&actor->opens, 1);
-        shim_count(&actor->open_ns, open_ns);
-        if (state >= STATE_FILE) {
-            struct fgi_feed_file *entry = &view->files[state - STATE_FILE];
-            shim_count(&entry->opens, 1);
-            shim_count(&entry->open_ns, open_ns);
-        }
-        tell_open(view, fd, &key, path, is_stdio);
+        (void)look(view, fd, &key, 0);
+        shim_add(&actor->opens, 1);
+        shim_add(&actor->open_ns, open_ns);
+        tell_open(view, fd, &key, path,
+                  is_stdio ? FGI_EVENT_STDIO : FGI_EVENT_OPEN, open_ns);
     }
     errno = saved;
 }
 
 void shim_forget(int fd)
 {
-    if (fd >= 0 && fd < FD_MAX &&
-        atomic_load_explicit(&fds[fd].state, memory_order_relaxed) != 0) {
+    if (fd < 0 || fd >= FD_MAX) {
+        return;
+    }
+    uint32_t state = atomic_load_explicit(&fds[fd].state, memory_order_relaxed);
+    if (state != STATE_UNKNOWN) {
         set(fd, STATE_UNKNOWN);
     }
-}
-
-/* A file that was opened just now: the feeder is looking it over. A large one
- * is worth a moment, or the kernel begins to read ahead as well. */
-#define PATIENCE_BYTES_MIN FGI_FEED_BLOCK_BYTES
-#define PATIENCE_STEP_NS 20000
-#define PATIENCE_STEPS 25
-
-static void be_patient(const struct fgi_board_view *view,
-                       const struct fgi_feed_key *key)
-{
-    const struct timespec step = {.tv_nsec = PATIENCE_STEP_NS};
-    uint32_t index;
-    for (int i = 0; i < PATIENCE_STEPS && find(view, key, &index) == 0; i++) {
-        nanosleep(&step, NULL);
+    if (state >= STATE_FILE) {
+        shim_flush();
     }
 }
 
@@ -229,7 +225,10 @@ static uint32_t find_out(int fd, uint32_t state)
         }
         view = shim_view();
         state = look(view, fd, &key, 0);
-        tell_open(view, fd, &key, NULL, false);
+        tell_open(view, fd, &key, NULL, FGI_EVENT_OPEN, 0);
+        return state;
+    }
+    if (shim_now_ns() < load(&fds[fd].look_ns)) {
         return state;
     }
     if (view == NULL || fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
@@ -237,10 +236,6 @@ static uint32_t find_out(int fd, uint32_t state)
         return STATE_IGNORED;
     }
     shim_key(&info, &key);
-    if (state == STATE_LOOKING && key.size_bytes >= PATIENCE_BYTES_MIN &&
-        shim_feeder_lives(view)) {
-        be_patient(view, &key);
-    }
     return look(view, fd, &key, state - STATE_LOOKING + 1);
 }
 
@@ -281,6 +276,20 @@ bool shim_watched(int fd, struct shim_file *file)
     return true;
 }
 
+bool shim_find(struct shim_file *file, const struct stat *info)
+{
+    struct fgi_feed_key key;
+    uint32_t index;
+    shim_key(info, &key);
+    uint32_t id = find(file->view, &key, &index);
+    if (id == 0) {
+        return false;
+    }
+    file->entry = &file->view->files[index];
+    file->id = id;
+    return true;
+}
+
 bool shim_moves_on(int fd, uint64_t offset, uint64_t bytes)
 {
     uint64_t last = atomic_exchange_explicit(
@@ -289,7 +298,15 @@ bool shim_moves_on(int fd, uint64_t offset, uint64_t bytes)
                                  offset / FGI_FEED_BLOCK_BYTES;
 }
 
+bool shim_is_first(int fd)
+{
+    uint64_t never = OFFSET_NEVER;
+    return atomic_compare_exchange_strong(&fds[fd].next_offset, &never,
+                                          OFFSET_FIRST);
+}
+
 uint64_t shim_expected(int fd)
 {
-    return load(&fds[fd].next_offset);
+    uint64_t next = load(&fds[fd].next_offset);
+    return next == OFFSET_NEVER || next == OFFSET_FIRST ? 0 : next;
 }

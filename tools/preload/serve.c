@@ -46,10 +46,12 @@ static __thread uint32_t vain_hopes __attribute__((tls_model("initial-exec")));
 
 /* What a call needs while it is under way. */
 struct take {
-    const struct shim_file *file;
+    struct shim_file *file;
     struct fgi_actor *actor;
-    bool is_expected; /* goes on where the last read ended, or begins at 0 */
-    bool is_off;      /* the file has changed, or memory is not plain */
+    bool is_expected;   /* goes on where the last read ended, or begins at 0 */
+    bool is_off;        /* the file has changed, or memory is not plain */
+    uint64_t wait_ns;   /* of this call: asleep for blocks */
+    uint64_t kernel_ns; /* of this call: in the kernel's reads */
 };
 
 static struct fgi_slot *find_slot(const struct shim_file *file, uint64_t offset)
@@ -104,7 +106,7 @@ static bool await(struct take *take, struct fgi_slot *slot)
         sleep_for(slot, word);
         now_ns = shim_now_ns();
     }
-    shim_count(&take->actor->wait_ns, shim_now_ns() - start_ns);
+    take->wait_ns += shim_now_ns() - start_ns;
     return true;
 }
 
@@ -125,8 +127,16 @@ static struct fgi_slot *hope(struct take *take, uint64_t offset)
         }
     }
     vain_hopes = slot != NULL ? 0 : vain_hopes + 1;
-    shim_count(&take->actor->wait_ns, shim_now_ns() - start_ns);
+    take->wait_ns += shim_now_ns() - start_ns;
     return slot;
+}
+
+/* In mode COPY: known to the feeder, and worth its memory. */
+static bool is_served(const struct shim_file *file)
+{
+    return file->entry != NULL &&
+           atomic_load_explicit(&file->entry->mode, memory_order_relaxed) ==
+               FGI_FEED_COPY;
 }
 
 static bool is_unchanged(const struct shim_file *file)
@@ -149,6 +159,12 @@ static size_t copy_piece(struct take *take, void *to, size_t bytes,
                          uint64_t offset)
 {
     const struct fgi_board_view *view = take->file->view;
+    if (!is_served(take->file)) {
+        struct stat info;
+        (void)(take->file->entry == NULL && fstat(take->file->fd, &info) == 0 &&
+               shim_find(take->file, &info));
+        return 0; /* from the next piece on */
+    }
     struct fgi_slot *slot = find_slot(take->file, offset);
     if (slot == NULL || state_of(slot) == FGI_SLOT_EMPTY) {
         slot = take->is_expected ? hope(take, offset) : NULL;
@@ -174,12 +190,10 @@ static size_t copy_piece(struct take *take, void *to, size_t bytes,
         take->is_off = true;
         return 0;
     }
-    uint64_t start_ns = shim_now_ns();
     fgi_copy_streaming(to, view->arena + at + in, bytes);
     atomic_thread_fence(memory_order_acquire);
-    shim_count(&take->actor->copy_ns, shim_now_ns() - start_ns);
     if (atomic_load_explicit(&slot->word, memory_order_relaxed) != word) {
-        shim_count(&take->actor->fallbacks, 1);
+        shim_add(&take->actor->fallbacks, 1);
         return 0;
     }
     return bytes;
@@ -191,10 +205,12 @@ static ssize_t read_kernel(struct take *take, void *to, size_t bytes,
     uint64_t start_ns = shim_now_ns();
     ssize_t got =
         shim_real()->pread64(take->file->fd, to, bytes, (off_t)offset);
-    shim_count(&take->actor->kernel_ns, shim_now_ns() - start_ns);
+    take->kernel_ns += shim_now_ns() - start_ns;
     if (got > 0) {
-        shim_count(&take->actor->kernel_bytes, (uint64_t)got);
-        shim_count(&take->file->entry->kernel_bytes, (uint64_t)got);
+        shim_add(&take->actor->kernel_bytes, (uint64_t)got);
+        if (take->file->entry != NULL) {
+            shim_count(&take->file->entry->kernel_bytes, (uint64_t)got);
+        }
     }
     return got;
 }
@@ -215,7 +231,7 @@ static ssize_t take_buffer(struct take *take, uint8_t *to, size_t bytes,
             take->is_off ? 0 : copy_piece(take, to + done, piece, at);
         if (copied > 0) {
             done += copied;
-            shim_count(&take->actor->arena_bytes, copied);
+            shim_add(&take->actor->arena_bytes, copied);
             shim_count(&take->file->entry->arena_bytes, copied);
             continue;
         }
@@ -294,25 +310,45 @@ static bool find_range(const struct shim_call *call, uint64_t size_bytes,
     return true;
 }
 
-bool shim_serve(const struct shim_file *file, const struct shim_call *call,
+/* What is neither waiting nor the kernel's is copying, and what goes with it.
+ */
+static void count_call(const struct take *take, uint64_t start_ns, ssize_t got)
+{
+    uint64_t now_ns = shim_now_ns();
+    uint64_t spent_ns = now_ns - start_ns;
+    struct fgi_actor *actor = take->actor;
+    shim_add(&actor->reads, 1);
+    shim_add(&actor->wait_ns, take->wait_ns);
+    shim_add(&actor->kernel_ns, take->kernel_ns);
+    shim_add(&actor->copy_ns, spent_ns - take->wait_ns - take->kernel_ns);
+    atomic_store_explicit(&actor->last_ns, now_ns, memory_order_relaxed);
+    if (take->file->entry != NULL) {
+        shim_count(&take->file->entry->reads, 1);
+        shim_count(&take->file->entry->blocked_ns, spent_ns);
+    }
+    if (SHIM_UNLIKELY(spent_ns >= FGI_SPAN_READ_NS)) {
+        shim_tell_blocked(take->file, start_ns, now_ns, got);
+    }
+}
+
+bool shim_serve(struct shim_file *file, const struct shim_call *call,
                 ssize_t *result)
 {
     struct stat info;
+    uint64_t start_ns = shim_now_ns();
     uint64_t offset;
     size_t bytes;
     int saved = errno;
     if (!may_read(call->fd) || fstat(call->fd, &info) != 0 ||
-        !shim_is_same(file, &info) ||
+        (file->entry != NULL && !shim_is_same(file, &info)) ||
         !find_range(call, (uint64_t)info.st_size, &offset, &bytes)) {
         errno = saved;
         return false;
     }
-    uint64_t expected = shim_expected(call->fd);
     struct take take = {
         .file = file,
         .actor = shim_actor(file->view),
-        .is_expected =
-            offset == expected || (offset == 0 && expected == UINT64_MAX),
+        .is_expected = offset == shim_expected(call->fd),
     };
     tell_read(file, &info, offset, bytes);
     if (!call->has_offset) {
@@ -328,11 +364,12 @@ bool shim_serve(const struct shim_file *file, const struct shim_call *call,
     }
     errno = saved;
     *result = take_all(&take, call, offset, bytes);
+    saved = errno;
     if (!call->has_offset && *result < (ssize_t)bytes) {
-        int reason = errno;
         size_t got = *result > 0 ? (size_t)*result : 0;
         lseek(call->fd, -(off_t)(bytes - got), SEEK_CUR);
-        errno = reason;
     }
+    count_call(&take, start_ns, *result);
+    errno = saved;
     return true;
 }

@@ -128,6 +128,10 @@ void shim_forget(int fd);
 /* What fstat says, as a key. */
 void shim_key(const struct stat *info, struct fgi_feed_key *key);
 
+/* Has the feeder come to know the file that fstat describes? Then the entry
+ * is filled in. */
+bool shim_find(struct shim_file *file, const struct stat *info);
+
 /* What the entry stands for; it may be another file's by now. */
 void shim_entry_key(const struct fgi_feed_file *entry,
                     struct fgi_feed_key *key);
@@ -138,7 +142,10 @@ bool shim_is_same(const struct shim_file *file, const struct stat *info);
 /* Note where a read ends; true when the feeder should hear of this read. */
 bool shim_moves_on(int fd, uint64_t offset, uint64_t bytes);
 
-/* Where the next read begins, if it goes on as before. */
+/* True once: for the first read since the descriptor was opened. */
+bool shim_is_first(int fd);
+
+/* Where the next read begins, if it goes on as before; at first 0. */
 uint64_t shim_expected(int fd);
 
 /* ---- serve.c ------------------------------------------------------------ */
@@ -154,11 +161,19 @@ struct shim_call {
 };
 
 /*
- * Serve a read of a file that is in mode COPY. False: the kernel has to, and
- * nothing has happened. True: *result and errno are the call's.
+ * Serve a read of a file that is in mode COPY, or not known yet (entry NULL)
+ * but large enough that it may be known before the read has ended; *file is
+ * filled in then. False: the kernel has to read, and nothing has happened.
+ * True: *result and errno are the call's.
  */
-bool shim_serve(const struct shim_file *file, const struct shim_call *call,
+bool shim_serve(struct shim_file *file, const struct shim_call *call,
                 ssize_t *result);
+
+/* ---- wrap_read.c ----------------------------------------------------------
+ */
+
+/* Write what this thread has counted, but not written yet, to the board. */
+void shim_flush(void);
 
 /* ---- span.c ------------------------------------------------------------- */
 
@@ -176,6 +191,15 @@ void shim_span(const struct fgi_board_view *view, const struct fgi_span *span);
 /* This thread's counters; NULL when there is no board. */
 struct fgi_actor *shim_actor(const struct fgi_board_view *view);
 
+/* To a counter of this thread's own actor: nobody else writes it, but for the
+ * last actor, which all latecomers share and which may lose some. */
+static inline void shim_add(_Atomic uint64_t *counter, uint64_t value)
+{
+    uint64_t now = atomic_load_explicit(counter, memory_order_relaxed);
+    atomic_store_explicit(counter, now + value, memory_order_relaxed);
+}
+
+/* To a counter that all programs share. */
 static inline void shim_count(_Atomic uint64_t *counter, uint64_t value)
 {
     atomic_fetch_add_explicit(counter, value, memory_order_relaxed);

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <pthread.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "shim.h"
@@ -36,33 +37,70 @@ static ssize_t call_real(const struct shim_call *call)
                : real->readv(call->fd, call->buffers, call->buffer_count);
 }
 
+/*
+ * Counts of small reads of one file, not on the board yet: adding to counters
+ * that all programs share costs as much as such a read.
+ */
+static __thread struct {
+    struct fgi_feed_file *entry;
+    uint32_t id;
+    uint32_t reads;
+    uint64_t bytes;
+} pending __attribute__((tls_model("initial-exec")));
+
+void shim_flush(void)
+{
+    struct fgi_feed_file *entry = pending.entry;
+    if (pending.reads > 0 && shim_view() != NULL &&
+        atomic_load_explicit(&entry->id, memory_order_relaxed) == pending.id) {
+        shim_count(&entry->reads, pending.reads);
+        shim_count(&entry->kernel_bytes, pending.bytes);
+    }
+    pending.reads = 0;
+    pending.bytes = 0;
+}
+
+static void count_file(const struct shim_file *file, uint64_t bytes,
+                       uint64_t spent_ns)
+{
+    if (pending.entry != file->entry || pending.id != file->id) {
+        shim_flush();
+        pending.entry = file->entry;
+        pending.id = file->id;
+    }
+    pending.reads++;
+    pending.bytes += bytes;
+    if (spent_ns > 0) {
+        shim_flush();
+        shim_count(&file->entry->blocked_ns, spent_ns);
+    }
+}
+
 /* Let the kernel read, and count. */
 static ssize_t read_counted(const struct shim_file *file,
                             const struct shim_call *call)
 {
-    bool is_timed =
-        call->bytes >= TIMED_BYTES_MIN || untimed++ % TIMED_EVERY == 0;
-    uint64_t weight = call->bytes >= TIMED_BYTES_MIN ? 1 : TIMED_EVERY;
+    bool is_large = call->bytes >= TIMED_BYTES_MIN;
+    bool is_timed = is_large || untimed++ % TIMED_EVERY == 0;
     uint64_t start_ns = is_timed ? shim_now_ns() : 0;
     ssize_t got = call_real(call);
     int saved = errno;
     struct fgi_actor *actor = shim_actor(file->view);
+    uint64_t bytes = got > 0 ? (uint64_t)got : 0;
     uint64_t spent_ns = 0;
     if (is_timed) {
         uint64_t now_ns = shim_now_ns();
-        spent_ns = (now_ns - start_ns) * weight;
-        shim_count(&actor->kernel_ns, spent_ns);
+        spent_ns = (now_ns - start_ns) * (is_large ? 1 : TIMED_EVERY);
+        shim_add(&actor->kernel_ns, spent_ns);
         atomic_store_explicit(&actor->last_ns, now_ns, memory_order_relaxed);
         if (SHIM_UNLIKELY(now_ns - start_ns >= FGI_SPAN_READ_NS)) {
             shim_tell_blocked(file, start_ns, now_ns, got);
         }
     }
-    shim_count(&actor->reads, 1);
-    shim_count(&actor->kernel_bytes, got > 0 ? (uint64_t)got : 0);
+    shim_add(&actor->reads, 1);
+    shim_add(&actor->kernel_bytes, bytes);
     if (file->entry != NULL) {
-        shim_count(&file->entry->reads, 1);
-        shim_count(&file->entry->blocked_ns, spent_ns);
-        shim_count(&file->entry->kernel_bytes, got > 0 ? (uint64_t)got : 0);
+        count_file(file, bytes, spent_ns);
     }
     errno = saved;
     return got;
@@ -100,37 +138,77 @@ static void tell_watched(const struct shim_file *file,
     }
 }
 
-static ssize_t read_watched(const struct shim_file *file,
+/* Of a file that the feeder does not know yet, reads that large are worth
+ * being cut up: it may know it before they have ended. */
+#define CUT_BYTES_MIN (2 * FGI_FEED_BLOCK_BYTES)
+
+static uint32_t mode_of(const struct shim_file *file)
+{
+    return file->entry == NULL
+               ? FGI_FEED_LOOK
+               : atomic_load_explicit(&file->entry->mode, memory_order_relaxed);
+}
+
+/*
+ * A file that was opened just now: the feeder is looking it over. A large one
+ * is worth a moment before its first read, or the kernel begins to read it
+ * ahead as well.
+ */
+#define PATIENCE_BYTES_MIN FGI_FEED_BLOCK_BYTES
+#define PATIENCE_STEP_NS 20000
+#define PATIENCE_STEPS 100 /* 2 ms, and what sleeping costs */
+
+static void be_patient(struct shim_file *file)
+{
+    const struct timespec step = {.tv_nsec = PATIENCE_STEP_NS};
+    int saved = errno;
+    struct stat info;
+    if (fstat(file->fd, &info) == 0 &&
+        (uint64_t)info.st_size >= PATIENCE_BYTES_MIN &&
+        shim_feeder_lives(file->view)) {
+        for (int i = 0; i < PATIENCE_STEPS; i++) {
+            if (file->entry == NULL) {
+                (void)shim_find(file, &info);
+            }
+            if (mode_of(file) != FGI_FEED_LOOK) {
+                break;
+            }
+            nanosleep(&step, NULL);
+        }
+    }
+    errno = saved;
+}
+
+/* The mode, after waiting for it where that is worth it. */
+static uint32_t settled_mode(struct shim_file *file)
+{
+    uint32_t mode = mode_of(file);
+    if (mode == FGI_FEED_LOOK && shim_is_first(file->fd)) {
+        be_patient(file);
+        mode = mode_of(file);
+    }
+    return mode;
+}
+
+static ssize_t read_watched(struct shim_file *file,
                             const struct shim_call *call)
 {
     ssize_t result;
-    if (file->entry == NULL ||
-        atomic_load_explicit(&file->entry->mode, memory_order_relaxed) !=
-            FGI_FEED_COPY) {
+    uint32_t mode = settled_mode(file);
+    if (mode == FGI_FEED_LOOK ? call->bytes < CUT_BYTES_MIN
+                              : mode != FGI_FEED_COPY) {
         tell_watched(file, call);
         return read_counted(file, call);
     }
     pthread_testcancel(); /* as read does */
-    uint64_t start_ns = shim_now_ns();
     if (!shim_serve(file, call, &result)) {
         return read_counted(file, call);
     }
-    int saved = errno;
-    uint64_t now_ns = shim_now_ns();
-    struct fgi_actor *actor = shim_actor(file->view);
-    shim_count(&actor->reads, 1);
-    atomic_store_explicit(&actor->last_ns, now_ns, memory_order_relaxed);
-    shim_count(&file->entry->reads, 1);
-    shim_count(&file->entry->blocked_ns, now_ns - start_ns);
-    if (SHIM_UNLIKELY(now_ns - start_ns >= FGI_SPAN_READ_NS)) {
-        shim_tell_blocked(file, start_ns, now_ns, result);
-    }
-    errno = saved;
     return result;
 }
 
-static ssize_t read_one(const struct shim_file *file, int fd, void *to,
-                        size_t bytes, const off_t *offset)
+static ssize_t read_one(struct shim_file *file, int fd, void *to, size_t bytes,
+                        const off_t *offset)
 {
     struct iovec buffer = {.iov_base = to, .iov_len = bytes};
     struct shim_call call = {
@@ -161,7 +239,7 @@ static bool sum_up(const struct iovec *buffers, int count, size_t *bytes)
     return true;
 }
 
-static ssize_t read_many(const struct shim_file *file, int fd,
+static ssize_t read_many(struct shim_file *file, int fd,
                          const struct iovec *buffers, int count,
                          const off_t *offset)
 {

@@ -83,6 +83,38 @@ says()
     grep -q -e "$1" /tmp/out /tmp/err
 }
 
+# measure OPTION...: doctor --measure; its JSON lines are in /tmp/all.
+measure()
+{
+    status=0
+    # shellcheck disable=SC2086 # words on purpose
+    $prefix feedgpu doctor --measure --json --measure-bytes 4MiB "$@" \
+        >/tmp/all 2>/tmp/err || status=$?
+    tail -n 1 /tmp/all >/tmp/out
+}
+
+# lines TEXT...: how many lines of the measurement have all of the texts.
+lines()
+{
+    cp /tmp/all /tmp/some
+    for text in "$@"; do
+        grep -e "$text" /tmp/some >/tmp/fewer
+        mv /tmp/fewer /tmp/some
+    done
+    wc -l </tmp/some
+}
+
+# Every measurement's pages were counted, and are on its memory node.
+all_pages_proven()
+{
+    grep '"what":"[mc]' /tmp/all | grep -v '"error"' |
+        sed 's/.*"pages":\([0-9]*\),"pages_on_node":\([0-9]*\),.*/\1 \2/' \
+            >/tmp/pages
+    [ -s /tmp/pages ] && while read -r pages there; do
+        [ "$pages" -gt 0 ] && [ "$pages" = "$there" ] || return 1
+    done </tmp/pages
+}
+
 nobody_was_killed()
 {
     ! dmesg | grep -qi 'killed process'

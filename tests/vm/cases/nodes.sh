@@ -40,4 +40,15 @@ expect strict refuses -- [ "$status" -eq 1 ]
 expect strict says -- says "node $cpus: no memory that this process may use"
 end
 
+begin measure_leaves_out_what_is_not_there
+measure
+expect it ran -- [ "$status" -le 2 ]
+expect nine pairs -- \
+    [ "$(lines '"what":"memory"' '"bytes_per_s":[0-9]')" -eq 9 ]
+expect no CPUs there -- [ "$(lines "\"cpu_node\":$memory,")" -eq 0 ]
+expect no memory there -- [ "$(lines "\"memory_node\":$cpus,")" -eq 0 ]
+expect all pages there -- all_pages_proven
+expect no GPU is said -- [ "$(lines 'measured-copy' '"status":"N/A"')" -eq 1 ]
+end
+
 finish

@@ -175,6 +175,34 @@ wait $pid 2>/dev/null
 rm /tmp/data.bin
 end
 
+begin measure_covers_all_pairs_of_nodes
+measure --device "$gpu1" $data
+expect it ran -- [ "$status" -le 2 ]
+for cpus in 0 1; do
+    for memory in 0 1; do
+        expect "memory $memory by CPUs $cpus" -- \
+            [ "$(lines '"what":"memory"' "\"cpu_node\":$cpus" \
+                "\"memory_node\":$memory" '"verified_by":"move_pages"' \
+                '"threads":2')" -eq 1 ]
+    done
+    expect "copies from $cpus" -- \
+        [ "$(lines '"what":"copy"' "\"memory_node\":$cpus" \
+            '"home_node":1' '"bytes_per_s":[0-9]')" -eq 1 ]
+done
+expect all pages there -- all_pages_proven
+expect the disk -- [ "$(lines '"what":"disk"' '"direct":true')" -eq 2 ]
+prefix='deny mbind,move_pages 1'
+measure --device "$gpu1"
+expect counted by numa_maps -- \
+    [ "$(lines '"what":"memory"' '"verified_by":"numa_maps"')" -eq 4 ]
+expect all pages there still -- all_pages_proven
+prefix='taskset 3'
+measure --device "$gpu1"
+expect node 1 refused -- \
+    [ "$(lines 'CPUs of node 1: none is allowed')" -ge 2 ]
+prefix=''
+end
+
 begin full_home_node_spills_and_says_so
 fill 1 24 >/tmp/filled &
 pid=$!

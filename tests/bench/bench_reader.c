@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A program that knows nothing of feedgpu, for run_speed.py to time:
+ *
+ *     bench_reader files BLOCK_BYTES US_PER_MIB PASSES FILE...
+ *     bench_reader calls COUNT
+ *
+ * files: reads the files in order, computing so long for each MiB, and prints
+ * the seconds of each pass. calls: prints the nanoseconds of a read of no
+ * bytes from /dev/zero, a descriptor that a shim has no business with.
+ */
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static double now_s(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+static void compute(double seconds)
+{
+    double end = now_s() + seconds;
+    while (seconds > 0 && now_s() < end) {
+    }
+}
+
+/* Bytes of a file, or -1. */
+static int64_t read_file(const char *path, uint8_t *buffer, size_t block_bytes,
+                         double s_per_mib)
+{
+    int fd = open(path, O_RDONLY);
+    int64_t bytes = 0;
+    ssize_t got;
+    if (fd < 0) {
+        return -1;
+    }
+    while ((got = read(fd, buffer, block_bytes)) > 0) {
+        bytes += got;
+        compute(s_per_mib * (double)got / (1 << 20));
+    }
+    close(fd);
+    return got < 0 ? -1 : bytes;
+}
+
+static int run_files(int count, char **arguments)
+{
+    size_t block_bytes = strtoull(arguments[0], NULL, 10);
+    double s_per_mib = strtod(arguments[1], NULL) * 1e-6;
+    int passes = atoi(arguments[2]);
+    uint8_t *buffer = aligned_alloc(4096, (block_bytes + 4095) & ~4095ul);
+    if (buffer == NULL) {
+        return 1;
+    }
+    memset(buffer, 1, block_bytes);
+    for (int pass = 0; pass < passes; pass++) {
+        double start_s = now_s();
+        int64_t bytes = 0;
+        for (int i = 3; i < count; i++) {
+            int64_t got =
+                read_file(arguments[i], buffer, block_bytes, s_per_mib);
+            if (got < 0) {
+                perror(arguments[i]);
+                return 1;
+            }
+            bytes += got;
+        }
+        printf("%.6f %" PRId64 "\n", now_s() - start_s, bytes);
+        fflush(stdout);
+    }
+    free(buffer);
+    return 0;
+}
+
+static int run_calls(uint64_t count)
+{
+    int fd = open("/dev/zero", O_RDONLY);
+    uint8_t byte = 0;
+    double start_s = now_s();
+    int64_t sum = 0;
+    for (uint64_t i = 0; i < count; i++) {
+        sum += read(fd, &byte, 0);
+    }
+    printf("%.3f\n", (now_s() - start_s) * 1e9 / (double)count);
+    return sum != 0;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc >= 6 && strcmp(argv[1], "files") == 0) {
+        return run_files(argc - 2, argv + 2);
+    }
+    if (argc == 3 && strcmp(argv[1], "calls") == 0) {
+        return run_calls(strtoull(argv[2], NULL, 10));
+    }
+    fprintf(stderr, "usage: bench_reader files BLOCK_BYTES US_PER_MIB PASSES "
+                    "FILE...\n       bench_reader calls COUNT\n");
+    return 2;
+}

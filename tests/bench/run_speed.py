@@ -1,0 +1,266 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""What `feedgpu run` brings to programs, as ratios within each round.
+
+    run_speed.py --build BUILD [--python PYTHON] [--rounds N] [--only WORD]
+                 [--dir DIR]
+
+Each round runs a program plain and under the shim, one after the other, in
+changing order; the ratio of the two is taken within the round, and the medians,
+least and largest of both times and of the ratio are printed. Files are out of
+the page cache before each run unless the case says cached. --python is an
+interpreter with torch; without it these cases are left out.
+"""
+
+import argparse
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+RECORD = 150528
+MIB = 1 << 20
+
+LOADER = """
+import os, sys, time
+import torch
+from torch.utils.data import DataLoader, Dataset
+folder, kind, workers, epochs = sys.argv[1:3] + [int(a) for a in sys.argv[3:]]
+torch.set_num_threads(1)
+class Shards(Dataset):
+    def __init__(self):
+        self.paths = sorted(os.path.join(folder, n) for n in os.listdir(folder))
+        self.each = os.path.getsize(self.paths[0]) // 150528
+        self.files = {}
+    def __len__(self):
+        return len(self.paths) * self.each
+    def __getitem__(self, i):
+        p = self.paths[i // self.each]
+        f = self.files.get(p)
+        if f is None:
+            f = self.files[p] = open(p, "rb", buffering=0)
+        f.seek(i % self.each * 150528)
+        return torch.frombuffer(bytearray(f.read(150528)), dtype=torch.uint8)
+class Files(Dataset):
+    def __init__(self):
+        self.paths = sorted(os.path.join(folder, n) for n in os.listdir(folder))
+    def __len__(self):
+        return len(self.paths)
+    def __getitem__(self, i):
+        with open(self.paths[i], "rb") as f:
+            return torch.frombuffer(bytearray(f.read()), dtype=torch.uint8)
+if __name__ == "__main__":
+    data = Shards() if kind == "shards" else Files()
+    for epoch in range(epochs):
+        start = time.monotonic(); count = 0
+        for batch in DataLoader(data, batch_size=64, num_workers=workers,
+                                shuffle=kind == "shuffled"):
+            count += batch.numel()
+        print(time.monotonic() - start, count, flush=True)
+"""
+
+
+def drop(paths):
+    for path in paths:
+        fd = os.open(path, os.O_RDONLY)
+        os.fsync(fd)
+        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+        os.close(fd)
+
+
+def warm(paths):
+    for path in paths:
+        with open(path, "rb", buffering=0) as file:
+            while file.read(8 * MIB):
+                pass
+
+
+def make(folder, count, size):
+    os.makedirs(folder)
+    paths = [os.path.join(folder, f"{i:05}.bin") for i in range(count)]
+    block = os.urandom(min(size, 16 * MIB))
+    for path in paths:
+        with open(path, "wb") as file:
+            left = size
+            while left > 0:
+                file.write(block[:left])
+                left -= min(left, len(block))
+    os.sync()
+    return paths
+
+
+class Bench:
+    def __init__(self, args, folder):
+        self.args = args
+        self.folder = folder
+        self.tool = os.path.join(args.build, "bin", "feedgpu")
+        # Wherever the build has put it.
+        self.reader = os.path.join(args.build, "tests", "bench",
+                                   "bench_reader")
+        self.rows = []
+
+    def run(self, command, is_fed, memory="1GiB"):
+        prefix = [self.tool, "run", "--memory", memory, "--report", "none",
+                  "--"] if is_fed else []
+        done = subprocess.run(prefix + command, capture_output=True, text=True,
+                              check=False)
+        if done.returncode != 0:
+            sys.exit(f"{command}: {done.stderr[-500:]}")
+        return done.stdout
+
+    def wanted(self, name):
+        return self.args.only in name
+
+    def compare(self, name, command, paths, want, **more):
+        """Ratio plain/fed of the seconds of the last pass (a speed-up)."""
+        if not self.wanted(name):
+            return
+        plain, fed, ratios = [], [], []
+        for i in range(self.args.rounds):
+            times = {}
+            for is_fed in ((False, True) if i % 2 == 0 else (True, False)):
+                if more.get("cached"):
+                    warm(paths)
+                else:
+                    drop(paths)
+                    time.sleep(0.2)
+                start = time.monotonic()
+                out = self.run(command, is_fed, more.get("memory", "1GiB"))
+                spent = time.monotonic() - start
+                if not more.get("whole"):
+                    spent = float(out.split("\n")[-2].split()[0])
+                times[is_fed] = spent
+            plain.append(times[False])
+            fed.append(times[True])
+            ratios.append(times[False] / times[True])
+        self.add(name, plain, fed, ratios, want)
+
+    def add(self, name, plain, fed, ratios, want):
+        def show(values, digits):
+            return (f"{statistics.median(values):.{digits}f} "
+                    f"({min(values):.{digits}f}-{max(values):.{digits}f})")
+        row = (name, show(plain, 3), show(fed, 3), show(ratios, 2), want)
+        self.rows.append(row)
+        print("| " + " | ".join(row) + " |", flush=True)
+
+
+def second_epoch(bench, paths):
+    """Two passes: the second of a fed run while the page cache is emptied all
+    the time, beside the second of a plain one that has it all cached."""
+    name = "second epoch, page cache evicted, beside a warm one"
+    if not bench.wanted(name):
+        return
+    plain, fed, ratios = [], [], []
+    command = [bench.reader, "files", str(MIB), "0", "3", *paths]
+    for _ in range(bench.args.rounds):
+        warm(paths)
+        out = bench.run(command, False)
+        plain.append(float(out.split("\n")[-2].split()[0]))
+        drop(paths)
+        time.sleep(0.2)
+        evict = subprocess.Popen(
+            [sys.executable, "-c", "import os, sys, time\n"
+             "while True:\n"
+             " for p in sys.argv[1:]:\n"
+             "  fd = os.open(p, os.O_RDONLY)\n"
+             "  os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)\n"
+             "  os.close(fd)\n"
+             " time.sleep(0.05)", *paths])
+        try:
+            out = bench.run(command, True, "2GiB")
+        finally:
+            evict.terminate()
+            evict.wait()
+        fed.append(float(out.split("\n")[-2].split()[0]))
+        ratios.append(plain[-1] / fed[-1])
+    bench.add(name, plain, fed, ratios, ">= 0.9")
+
+
+def calls(bench):
+    name = "a call that is not the shim's business, ns"
+    if not bench.wanted(name):
+        return
+    command = [bench.reader, "calls", "3000000"]
+    plain, fed = [], []
+    for _ in range(bench.args.rounds):
+        plain.append(float(bench.run(command, False)))
+        fed.append(float(bench.run(command, True)))
+    bench.add(name, plain, fed, [b - a for a, b in zip(plain, fed)],
+              "difference <= 50")
+
+
+def many_programs(bench, source):
+    git = os.path.join(bench.folder, "git")
+    subprocess.run(["git", "clone", "-q", source, git], check=True)
+    bench.compare("git status, ten times",
+                  ["bash", "-c", f"cd {git}; for i in 1 2 3 4 5 6 7 8 9 10; "
+                   "do touch README.md; git status >/dev/null; done"], [],
+                  ">= 0.98", whole=True, cached=True)
+    bench.compare("a compile",
+                  ["bash", "-c", f"cd {git}; for f in runtime/*.c; do "
+                   "cc -O1 -D_GNU_SOURCE -Iinclude -I. -c $f -o /dev/null "
+                   "|| exit 1; done"], [], ">= 0.98", whole=True, cached=True)
+
+
+def run_all(bench):
+    args = bench.args
+    big = make(os.path.join(bench.folder, "big"), 1, 1024 * MIB)
+    reader = bench.reader
+    bench.compare("one reader, 256 KiB, 300 us per MiB",
+                  [reader, "files", "262144", "300", "1", *big], big, ">= 2")
+    bench.compare("one reader, 256 KiB, no compute",
+                  [reader, "files", "262144", "0", "1", *big], big, "-")
+    bench.compare("one reader, cached, 256 KiB",
+                  [reader, "files", "262144", "0", "3", *big], big,
+                  ">= 0.98", cached=True)
+    bench.compare("one reader, cached, 4 KiB",
+                  [reader, "files", "4096", "0", "3", *big], big, ">= 0.98",
+                  cached=True)
+    second_epoch(bench, big)
+    os.unlink(big[0])
+    small = make(os.path.join(bench.folder, "small"), 4000, 150000)
+    bench.compare("a walk over 4000 files of 150 KB",
+                  [reader, "files", "262144", "0", "1", *small], small,
+                  ">= 2")
+    bench.compare("the same, 300 us of compute a file",
+                  [reader, "files", "262144", "2097", "1", *small], small, "-")
+    if args.python:
+        program = os.path.join(bench.folder, "loader.py")
+        with open(program, "w", encoding="utf-8") as file:
+            file.write(LOADER)
+        folder = os.path.join(bench.folder, "small")
+        bench.compare("DataLoader, 2 workers, files of 150 KB in order",
+                      [args.python, program, folder, "files", "2", "1"], small,
+                      ">= 2")
+        shards = make(os.path.join(bench.folder, "shards"), 8, 900 * RECORD)
+        folder = os.path.join(bench.folder, "shards")
+        bench.compare("DataLoader, 2 workers, raw shards",
+                      [args.python, program, folder, "shards", "2", "1"],
+                      shards, ">= 1.5")
+    many_programs(bench, args.source)
+    calls(bench)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--build", required=True)
+    parser.add_argument("--python")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--only", default="")
+    parser.add_argument("--dir")
+    parser.add_argument("--source", default=os.path.join(
+        os.path.dirname(os.path.abspath(__file__)), "..", ".."))
+    args = parser.parse_args()
+    folder = tempfile.mkdtemp(prefix="feedgpu-run-speed-", dir=args.dir)
+    print("| case | plain s | fed s | ratio | wanted |\n|-|-|-|-|-|")
+    try:
+        run_all(Bench(args, folder))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
