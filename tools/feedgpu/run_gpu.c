@@ -34,14 +34,15 @@ void run_gpu_prepare(struct run *run, const char *shim)
         snprintf(gpu->off, sizeof(gpu->off), "--no-gpu");
         return;
     }
-    if (given != NULL && given[0] != '\0') {
+    snprintf(path, sizeof(path), "%.*s/" LIBRARY,
+             slash != NULL ? (int)(slash - shim) : 1,
+             slash != NULL ? shim : ".");
+    /* It is ours when we run under ourselves. */
+    if (given != NULL && given[0] != '\0' && strcmp(given, path) != 0) {
         snprintf(gpu->off, sizeof(gpu->off),
                  VARIABLE " is set to %.200s already, and stays so", given);
         return;
     }
-    snprintf(path, sizeof(path), "%.*s/" LIBRARY,
-             slash != NULL ? (int)(slash - shim) : 1,
-             slash != NULL ? shim : ".");
     if (access(path, R_OK) != 0) {
         snprintf(gpu->off, sizeof(gpu->off),
                  errno == ENOENT ? "this feedgpu was built without CUDA: no "
