@@ -123,6 +123,8 @@ void fgi_slots_drop(struct fgi_slots *slots, struct fgi_feed_block *block)
     block->state =
         block->state == FGI_BLOCK_READING ? FGI_BLOCK_LEAVING : FGI_BLOCK_FREE;
     move(slots, block, FGI_SLOT_EMPTY);
-    /* Programs must see it gone before its bytes are written again. */
+    /* Programs must see it gone before its bytes are written again; and look
+     * on when they meet it, should its block come back elsewhere. */
     atomic_thread_fence(memory_order_seq_cst);
+    atomic_store_explicit(&slot_of(slots, block)->tag, 0, memory_order_relaxed);
 }
