@@ -273,6 +273,34 @@ static void read_of_a_file_no_glob_names_is_the_kernels(void **state)
     client_close(&file);
 }
 
+static void read_of_a_file_a_glob_names_is_served(void **state)
+{
+    struct feed_fixture *fixture = *state;
+    struct fg_feeder_config config;
+    struct client_file file;
+    const char *globs[1];
+    char folder[200];
+    char glob[256];
+    char path[256];
+
+    assert_non_null(getcwd(folder, sizeof(folder)));
+    snprintf(glob, sizeof(glob), "%s/link/na*", folder);
+    snprintf(path, sizeof(path), "%s/link/named", folder);
+    globs[0] = glob;
+    feed_close(fixture);
+    feed_default(&config);
+    config.data = globs;
+    config.data_count = 1;
+    feed_open(fixture, &config);
+    unlink("link");
+    assert_int_equal(symlink(".", "link"), 0);
+    feed_file(fixture, "named", BIG_BYTES);
+    feed_settle(fixture);
+    client_open(&fixture->client, &file, path);
+    feed_load(fixture, &file);
+    client_close(&file);
+}
+
 /* Wait until the page cache has all of [0, bytes). */
 static void wait_cached(int fd, uint64_t bytes)
 {
@@ -399,6 +427,7 @@ int main(void)
         feed_test(read_when_observed_is_the_kernels),
         feed_test(read_of_a_cached_file_is_left_to_the_kernel),
         feed_test(read_of_a_file_no_glob_names_is_the_kernels),
+        feed_test(read_of_a_file_a_glob_names_is_served),
         feed_test(fopen_is_warmed_ahead_of_its_position),
         feed_test(mapping_is_warmed),
         feed_test(stats_tell_what_programs_counted),
