@@ -42,6 +42,7 @@ static uint64_t run_turn(struct fg_feeder *feeder, size_t done_count)
     fgi_doubt_run(feeder, now_ns);
     fgi_plan_run(feeder, now_ns);
     fgi_watch_idle(feeder, now_ns);
+    atomic_store(&feeder->is_calm, fgi_walk_is_calm(&feeder->walk) ? 1 : 0);
     fgi_touch_want(&feeder->touch, feeder->arena.keep_top);
     pthread_mutex_unlock(&feeder->mutex);
     return now_ns + (is_level ? TURN_NS : LATE_NS);
@@ -150,7 +151,7 @@ enum fg_status fgi_ahead_start(struct fg_feeder *feeder, struct fg_error *err)
     feeder->active_first = feeder->active_last = FGI_NO_INDEX;
     fgi_depth_init(&feeder->depth, 0);
     feeder->ops = fgi_alloc(FGI_FEED_DEPTH, sizeof(*feeder->ops));
-    feeder->done = fgi_alloc(FGI_FEED_DEPTH, sizeof(*feeder->done));
+    feeder->done = fgi_alloc(FGI_FEED_DEPTH, sizeof(struct fgi_read *));
     feeder->doubts = fgi_alloc(FGI_DOUBTS, sizeof(*feeder->doubts));
     if (feeder->ops == NULL || feeder->done == NULL || feeder->doubts == NULL) {
         return fgi_fail(err, FG_ERR_MEMORY, "feeder: %u reads", FGI_FEED_DEPTH);

@@ -177,8 +177,8 @@ static uint64_t copy_span(const struct fgi_board_view *view, uint64_t head,
 
     if (sequence == head + 1) {
         memcpy(copy, span, sizeof(*copy));
-        atomic_thread_fence(memory_order_acquire);
-        sequence = atomic_load_explicit(&span->sequence, memory_order_relaxed);
+        /* To change nothing, but after all of the copy. */
+        sequence = atomic_fetch_or(&span->sequence, 0);
     }
     return sequence;
 }
