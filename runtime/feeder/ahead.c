@@ -150,7 +150,7 @@ enum fg_status fgi_ahead_start(struct fg_feeder *feeder, struct fg_error *err)
     feeder->active_first = feeder->active_last = FGI_NO_INDEX;
     fgi_depth_init(&feeder->depth, 0);
     feeder->ops = fgi_alloc(FGI_FEED_DEPTH, sizeof(*feeder->ops));
-    feeder->done = fgi_alloc(FGI_FEED_DEPTH, sizeof(*feeder->done));
+    feeder->done = fgi_alloc(FGI_FEED_DEPTH, sizeof(struct fgi_read *));
     feeder->doubts = fgi_alloc(FGI_DOUBTS, sizeof(*feeder->doubts));
     if (feeder->ops == NULL || feeder->done == NULL || feeder->doubts == NULL) {
         return fgi_fail(err, FG_ERR_MEMORY, "feeder: %u reads", FGI_FEED_DEPTH);

@@ -41,7 +41,9 @@ static void read_actor(const struct fgi_actor *from, struct fg_feeder_actor *to)
     to->name[sizeof(to->name) - 1] = '\0';
     for (char *c = to->name; *c != '\0'; c++) {
         /* It goes to a terminal. */
-        *c = *c < ' ' || *c > '~' ? '?' : *c;
+        if (*c < ' ' || *c > '~') {
+            *c = '?';
+        }
     }
 }
 

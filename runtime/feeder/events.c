@@ -32,8 +32,8 @@ static enum taken copy_event(const struct fgi_board_view *view,
         return sequence > position + 1 ? TAKEN_LOST : TAKEN_NONE;
     }
     memcpy(copy, event, sizeof(*copy));
-    atomic_thread_fence(memory_order_acquire);
-    sequence = atomic_load_explicit(&event->sequence, memory_order_relaxed);
+    /* To change nothing, but after all of the copy. */
+    sequence = atomic_fetch_or(&event->sequence, 0);
     return sequence == position + 1 ? TAKEN_WHOLE : TAKEN_LOST;
 }
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Opening and closing a feeder. Opened in this order, and each may use those
- * before it: settings, shared memory, tables, pool, fg-feed with its engine,
- * fg-event. Closed in this order: fg-feed's loop ends and programs are let
- * go, fg-event and the pool are joined, the engine goes, then the memory.
+ * before it: settings, shared memory, tables, pool, fg-touch and fg-warm,
+ * fg-feed with its engine, fg-event. Closed in this order: fg-feed's loop ends
+ * and programs are let go, fg-event and the pool are joined, the engine goes,
+ * then the memory.
  */
 #include "runtime/feeder/feeder.h"
 
@@ -143,28 +144,39 @@ static enum fg_status make_tables(struct fg_feeder *feeder,
     return status == FG_OK ? fgi_walk_init(&feeder->walk, err) : status;
 }
 
-/* The pool's jobs wake fg-feed, so its engine is first. */
+/* Those that fg-feed asks for something. */
+static enum fg_status start_helpers(struct fg_feeder *feeder,
+                                    struct fg_error *err)
+{
+    int node = feeder->config.numa_node;
+    enum fg_status status = fgi_touch_start(
+        &feeder->touch, feeder->share.arena, feeder->arena.keep_bytes,
+        feeder->share.arena_bytes, node, err);
+
+    if (status == FG_OK) {
+        status = fgi_warm_start(&feeder->warm, node,
+                                &feeder->counts.warmed_bytes, err);
+    }
+    return status;
+}
+
 static enum fg_status start_threads(struct fg_feeder *feeder,
                                     struct fg_error *err)
 {
-    enum fg_status status = fgi_ahead_start(feeder, err);
+    enum fg_status status = FG_OK;
 
+    if ((feeder->config.flags & FG_FEEDER_OBSERVE) == 0) {
+        status = start_helpers(feeder, err);
+    }
+    if (status == FG_OK) {
+        status = fgi_ahead_start(feeder, err);
+    }
     if (status == FG_OK) {
         /* A program that starts now must not take us for closed. */
         atomic_store(&feeder->share.view.board->heartbeat_ns, fgi_now_ns());
         status = fgi_thread_start(&feeder->event_thread, "fg-event",
                                   feeder->config.numa_node, fgi_listen_main,
                                   feeder, err);
-    }
-    if (status != FG_OK || (feeder->config.flags & FG_FEEDER_OBSERVE) != 0) {
-        return status;
-    }
-    status = fgi_touch_start(
-        &feeder->touch, feeder->share.arena, feeder->arena.keep_bytes,
-        feeder->share.arena_bytes, feeder->config.numa_node, err);
-    if (status == FG_OK) {
-        status = fgi_warm_start(&feeder->warm, feeder->config.numa_node,
-                                &feeder->counts.warmed_bytes, err);
     }
     return status;
 }

@@ -48,7 +48,9 @@ static void name_folder(struct fgi_folder *folder, const char *path,
     folder->group.folder[length] = '\0';
     for (char *c = folder->group.folder; *c != '\0'; c++) {
         /* It goes to a terminal. */
-        *c = (uint8_t)*c < ' ' || *c == 0x7f ? '?' : *c;
+        if ((uint8_t)*c < ' ' || *c == 0x7f) {
+            *c = '?';
+        }
     }
 }
 

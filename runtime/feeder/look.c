@@ -173,19 +173,27 @@ static char *find_path(int fd)
     return fgi_strdup(path);
 }
 
-static bool is_named(const struct fgi_looker *looker, const char *path)
+static bool is_match(const struct fg_feeder_config *config, const char *path)
+{
+    for (uint32_t i = 0; path != NULL && i < config->data_count; i++) {
+        if (fnmatch(config->data[i], path, 0) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Under the name that the program gave it, or the one that it really has. */
+static bool is_named(const struct fgi_looker *looker,
+                     const struct fgi_look_ask *ask, const char *path)
 {
     const struct fg_feeder_config *config = looker->config;
 
     if ((config->flags & FG_FEEDER_OBSERVE) != 0) {
         return false;
     }
-    for (uint32_t i = 0; path != NULL && i < config->data_count; i++) {
-        if (fnmatch(config->data[i], path, 0) == 0) {
-            return true;
-        }
-    }
-    return config->data_count == 0;
+    return config->data_count == 0 || is_match(config, path) ||
+           is_match(config, ask->path);
 }
 
 bool fgi_look_is_fit(uint64_t magic)
@@ -296,7 +304,7 @@ static enum fgi_look judge(struct fgi_looker *looker,
                            const struct fgi_look_ask *ask,
                            struct fgi_look_answer *answer, int fd)
 {
-    if (!is_named(looker, answer->path)) {
+    if (!is_named(looker, ask, answer->path)) {
         return FGI_LOOK_UNWANTED;
     }
     answer->align_bytes = find_align(looker, fd, answer->key.device);

@@ -68,7 +68,8 @@ static struct fgi_slot *slot_of(struct fgi_slots *slots,
     return &slots->view->slots[block - slots->blocks];
 }
 
-/* Let the word say another state; wake who waits for the one before. */
+/* Let the word say another state; wake who waits for the one before. What is
+ * stored with release order after it is seen after it. */
 static void move(struct fgi_slots *slots, struct fgi_feed_block *block,
                  enum fgi_slot_state state)
 {
@@ -89,12 +90,11 @@ void fgi_slots_begin(struct fgi_slots *slots, struct fgi_feed_block *block)
 
     assert(block->state == FGI_BLOCK_FREE);
     move(slots, block, FGI_SLOT_EMPTY);
-    atomic_thread_fence(memory_order_seq_cst);
-    atomic_store_explicit(&slot->tag, block->tag, memory_order_relaxed);
+    atomic_store_explicit(&slot->tag, block->tag, memory_order_release);
     atomic_store_explicit(&slot->offset, block->place.offset,
-                          memory_order_relaxed);
+                          memory_order_release);
     atomic_store_explicit(&slot->length_bytes, block->length_bytes,
-                          memory_order_relaxed);
+                          memory_order_release);
     block->state = FGI_BLOCK_READING;
     move(slots, block, FGI_SLOT_READING);
 }
@@ -108,11 +108,11 @@ void fgi_slots_ready(struct fgi_slots *slots, struct fgi_feed_block *block,
     block->state = FGI_BLOCK_READY;
     block->ready_ns = now_ns;
     /* Once more: what lies there now is nobody's but ours to say. */
-    atomic_store_explicit(&slot->tag, block->tag, memory_order_relaxed);
+    atomic_store_explicit(&slot->tag, block->tag, memory_order_release);
     atomic_store_explicit(&slot->offset, block->place.offset,
-                          memory_order_relaxed);
+                          memory_order_release);
     atomic_store_explicit(&slot->length_bytes, block->length_bytes,
-                          memory_order_relaxed);
+                          memory_order_release);
     move(slots, block, FGI_SLOT_READY);
 }
 
@@ -123,6 +123,7 @@ void fgi_slots_drop(struct fgi_slots *slots, struct fgi_feed_block *block)
     block->state =
         block->state == FGI_BLOCK_READING ? FGI_BLOCK_LEAVING : FGI_BLOCK_FREE;
     move(slots, block, FGI_SLOT_EMPTY);
-    /* Programs must see it gone before its bytes are written again. */
-    atomic_thread_fence(memory_order_seq_cst);
+    /* Programs look on when they meet it, should its block come back in
+     * another slot. */
+    atomic_store_explicit(&slot_of(slots, block)->tag, 0, memory_order_release);
 }

@@ -102,8 +102,7 @@ void client_post(struct client *client, const struct fgi_event *event)
            (const uint8_t *)event + sizeof(slot->sequence),
            sizeof(*slot) - sizeof(slot->sequence));
     atomic_store_explicit(&slot->sequence, position + 1, memory_order_release);
-    atomic_thread_fence(memory_order_seq_cst);
-    if (atomic_load(&board->feeder_sleeps) == 1 &&
+    if (atomic_fetch_or(&board->feeder_sleeps, 0) == 1 &&
         atomic_exchange(&board->feeder_sleeps, 0) == 1) {
         atomic_fetch_add(&board->event_moves, 1);
         syscall(SYS_futex, &board->event_moves, FUTEX_WAKE, INT32_MAX, NULL,
@@ -204,8 +203,8 @@ static size_t copy_from(struct client *client, struct fgi_slot *slot,
     }
     bytes = bytes < length - skip ? bytes : length - skip;
     memcpy(to, client->view.arena + offset + skip, bytes);
-    atomic_thread_fence(memory_order_acquire);
-    return atomic_load(&slot->word) == word ? bytes : 0;
+    /* To change nothing, but after all of the copy. */
+    return atomic_fetch_or(&slot->word, 0) == word ? bytes : 0;
 }
 
 /* A part of one block from the arena; 0: it is not there. */

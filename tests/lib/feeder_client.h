@@ -15,10 +15,10 @@ struct client {
     struct fgi_board_view view;
     int board_fd;
     int arena_fd;
-    uint64_t arena_bytes;  /* copied so far */
-    uint64_t kernel_bytes; /* read by the kernel so far */
-    uint64_t waits;        /* sleeps for a block under way */
-    uint64_t hung;         /* of these, not ended within the limit */
+    uint64_t arena_bytes;   /* copied so far */
+    uint64_t kernel_bytes;  /* read by the kernel so far */
+    _Atomic uint64_t waits; /* sleeps for a block under way */
+    uint64_t hung;          /* of these, not ended within the limit */
 };
 
 /* A file that the client has open. */
