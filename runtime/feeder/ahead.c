@@ -42,6 +42,7 @@ static uint64_t run_turn(struct fg_feeder *feeder, size_t done_count)
     fgi_doubt_run(feeder, now_ns);
     fgi_plan_run(feeder, now_ns);
     fgi_watch_idle(feeder, now_ns);
+    atomic_store(&feeder->is_calm, fgi_walk_is_calm(&feeder->walk) ? 1 : 0);
     fgi_touch_want(&feeder->touch, feeder->arena.keep_top);
     pthread_mutex_unlock(&feeder->mutex);
     return now_ns + (is_level ? TURN_NS : LATE_NS);

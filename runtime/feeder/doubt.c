@@ -13,8 +13,9 @@
 
 /* When a read is over and counted. */
 #define DOUBT_NS (50 * FGI_NS_PER_MS)
-/* A read from memory is faster than 2 GB/s. */
-#define COLD_BYTES_PER_NS 2
+/* A read from memory is faster than 1.5 GB/s. */
+#define COLD_BYTES 3
+#define COLD_NS 2
 
 void fgi_doubt_add(struct fg_feeder *feeder, struct fgi_record *record,
                    uint64_t now_ns)
@@ -44,7 +45,7 @@ static bool was_cold(struct fg_feeder *feeder, const struct fgi_record *record)
     uint64_t blocked_ns =
         atomic_load_explicit(&entry->blocked_ns, memory_order_relaxed);
 
-    return bytes > 0 && blocked_ns > bytes / COLD_BYTES_PER_NS;
+    return bytes > 0 && blocked_ns / COLD_NS > bytes / COLD_BYTES;
 }
 
 void fgi_doubt_run(struct fg_feeder *feeder, uint64_t now_ns)

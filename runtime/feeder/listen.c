@@ -13,6 +13,9 @@
 
 #include "runtime/base/clock.h"
 
+/* How late events may be taken while nothing is to be gained from them. */
+#define CALM_NS (2 * FGI_NS_PER_MS)
+
 static void sleep_on(struct fgi_board *board, uint32_t seen)
 {
     struct timespec limit = {
@@ -45,6 +48,11 @@ void fgi_listen_main(void *context)
             told = tail;
             heard = seen;
             fgi_ahead_wake(feeder);
+            if (atomic_load(&feeder->is_calm)) {
+                /* Programs need not wake us for each event: many at once
+                 * will do. */
+                fgi_sleep_ns(CALM_NS);
+            }
         }
     }
     atomic_store(&board->heartbeat_ns, 0);

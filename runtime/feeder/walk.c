@@ -390,9 +390,14 @@ void fgi_walk_open(struct fg_feeder *feeder, struct fgi_record *record,
     }
 }
 
+bool fgi_walk_is_calm(const struct fgi_walk *walk)
+{
+    return walk->cached_run >= CACHED_RUN;
+}
+
 bool fgi_walk_may_look(struct fgi_walk *walk)
 {
-    return walk->cached_run < CACHED_RUN ||
+    return !fgi_walk_is_calm(walk) ||
            walk->skipped++ % CACHED_SKIP == CACHED_SKIP - 1;
 }
 

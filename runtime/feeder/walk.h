@@ -79,6 +79,9 @@ void fgi_walk_open(struct fg_feeder *feeder, struct fgi_record *record,
  * turn out to be in the page cache. */
 bool fgi_walk_may_look(struct fgi_walk *walk);
 
+/* Whether all files that were looked at lately are in the page cache. */
+bool fgi_walk_is_calm(const struct fgi_walk *walk);
+
 /* What a look found. */
 void fgi_walk_note_look(struct fgi_walk *walk, bool is_cached);
 
