@@ -12,6 +12,9 @@
 
 #include "shim.h"
 
+/* In libc since glibc 2.34; before, only where libpthread is. */
+#pragma weak pthread_testcancel
+
 /* Linux reads at most this much at once (MAX_RW_COUNT). */
 #define READ_BYTES_MAX 0x7ffff000u
 
@@ -197,7 +200,9 @@ static ssize_t read_watched(struct shim_file *file,
         tell_watched(file, call);
         return read_counted(file, call);
     }
-    pthread_testcancel(); /* as read does */
+    if (pthread_testcancel != NULL) {
+        pthread_testcancel(); /* as read does */
+    }
     if (!shim_serve(file, call, &result)) {
         return read_counted(file, call);
     }
