@@ -21,18 +21,33 @@
 #define AHEAD_BYTES FGI_MIB(256)
 #define SAMPLE_BYTES FGI_MIB(64)
 
-/* One huge page's worth. False: no more memory, or no such call. */
+/*
+ * One huge page's worth. With one page of it there, MADV_COLLAPSE makes a huge
+ * page and has nothing to copy: 0.13 s per GiB, where populating all small
+ * pages first took 0.5 s and collapsing them as much again. What is in use
+ * already keeps its bytes. False: no more memory, or no such call.
+ */
 static bool touch_piece(struct fgi_touch *touch, uint64_t at)
 {
     uint8_t *base = touch->base + at;
 
-    if (madvise(base, HUGE_BYTES, MADV_POPULATE_WRITE) != 0) {
+    if (madvise(base, FGI_KIB(4), MADV_POPULATE_WRITE) != 0) {
         return false;
     }
     if (madvise(base, HUGE_BYTES, MADV_COLLAPSE) == 0) {
         atomic_fetch_add(&touch->huge_bytes, HUGE_BYTES);
+        return true;
     }
-    return true;
+    return madvise(base, HUGE_BYTES, MADV_POPULATE_WRITE) == 0;
+}
+
+/* Where to go on: pages that reads have filled would have to be copied. */
+static uint64_t next_piece(const struct fgi_touch *touch)
+{
+    uint64_t used = atomic_load(&touch->used_bytes);
+
+    return fgi_max(atomic_load(&touch->ready_bytes),
+                   fgi_align_up(used, HUGE_BYTES));
 }
 
 static void touch_main(void *context)
@@ -42,11 +57,12 @@ static void touch_main(void *context)
 
     while (!atomic_load(&touch->is_stopping)) {
         uint32_t seen = fgi_gate_read(&touch->gate);
-        uint64_t ready = atomic_load(&touch->ready_bytes);
+        uint64_t ready = next_piece(touch);
 
         if (can_go_on && ready < atomic_load(&touch->wanted_bytes)) {
             can_go_on = touch_piece(touch, ready);
-            atomic_fetch_add(&touch->ready_bytes, can_go_on ? HUGE_BYTES : 0);
+            atomic_store(&touch->ready_bytes,
+                         ready + (can_go_on ? HUGE_BYTES : 0));
         } else if (!atomic_load(&touch->is_stopping)) {
             fgi_gate_wait(&touch->gate, seen, FGI_NEVER);
         }
@@ -72,6 +88,7 @@ void fgi_touch_want(struct fgi_touch *touch, uint64_t used_bytes)
 {
     uint64_t wanted = atomic_load(&touch->wanted_bytes);
 
+    atomic_store(&touch->used_bytes, used_bytes);
     if (wanted == touch->bytes || used_bytes + AHEAD_BYTES / 2 < wanted) {
         return;
     }

@@ -21,6 +21,7 @@ struct fgi_touch {
     uint64_t keep_bytes;           /* in use from the front on */
     uint64_t bytes;                /* all; the ring is behind keep_bytes */
     _Atomic uint64_t wanted_bytes; /* have so many ready */
+    _Atomic uint64_t used_bytes;   /* reads go to there already: too late */
     _Atomic uint64_t ready_bytes;
     _Atomic uint64_t huge_bytes; /* of these, in huge pages */
     _Atomic uint32_t is_stopping;

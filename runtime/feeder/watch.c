@@ -199,13 +199,14 @@ static void note_open(struct fg_feeder *feeder, struct fgi_record *record,
     fgi_ahead_activate(feeder, record);
 }
 
-/* The program could not count it: the entry may have come later. */
+/* The program could not count it: the entry may have come later. Without a
+ * time it is no new open, but a descriptor that was inherited, or fdopen's. */
 static void count_open(struct fg_feeder *feeder,
                        const struct fgi_record *record, uint64_t open_ns)
 {
     struct fgi_feed_file *entry = fgi_records_entry(&feeder->files, record);
 
-    atomic_fetch_add_explicit(&entry->opens, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&entry->opens, open_ns > 0, memory_order_relaxed);
     atomic_fetch_add_explicit(&entry->open_ns, open_ns, memory_order_relaxed);
 }
 

@@ -16,6 +16,10 @@
 
 #include "shim.h"
 
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
 enum state { STATE_NEW, STATE_BUSY, STATE_ATTACHED, STATE_OUT };
 
 static _Atomic int state;
@@ -127,6 +131,19 @@ static bool has_room(void)
     return getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur == RLIM_INFINITY;
 }
 
+/* Without this question nothing can be served: Linux before 5.14. */
+static bool can_ask_for_memory(void)
+{
+    void *page = shim_real()->mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+                                   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (page == MAP_FAILED) {
+        return false;
+    }
+    bool can = madvise(page, 4096, MADV_POPULATE_WRITE) == 0;
+    munmap(page, 4096);
+    return can;
+}
+
 static bool attach(void)
 {
     const char *text = secure_getenv(FGI_BOARD_VARIABLE);
@@ -137,7 +154,7 @@ static bool attach(void)
     uint64_t arena_bytes;
     if (text == NULL || !take_number(&text, &pid) ||
         !take_number(&text, &board_fd) || !take_number(&text, &arena_fd) ||
-        *text != '\0' || !has_room()) {
+        *text != '\0' || !has_room() || !can_ask_for_memory()) {
         return false;
     }
     struct fgi_board *board = map_one(pid, board_fd, true, &board_bytes);

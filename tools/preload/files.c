@@ -191,7 +191,7 @@ void shim_opened(int fd, const char *path, uint64_t open_ns, bool is_stdio)
         const struct fgi_board_view *view = shim_view();
         struct fgi_actor *actor = shim_actor(view);
         (void)look(view, fd, &key, 0);
-        shim_add(&actor->opens, 1);
+        shim_add(&actor->opens, open_ns > 0);
         shim_add(&actor->open_ns, open_ns);
         tell_open(view, fd, &key, path,
                   is_stdio ? FGI_EVENT_STDIO : FGI_EVENT_OPEN, open_ns);

@@ -119,7 +119,8 @@ struct shim_file {
  */
 bool shim_watched(int fd, struct shim_file *file);
 
-/* A descriptor was opened, for reading as it seems. path may be NULL. */
+/* A descriptor was opened, for reading as it seems. path may be NULL. open_ns
+ * 0: it was opened before, by us or by whoever started us. */
 void shim_opened(int fd, const char *path, uint64_t open_ns, bool is_stdio);
 
 /* It was closed, or is about to be something else. */
