@@ -10,10 +10,14 @@
 #include <string.h>
 
 #define EXPORT __attribute__((visibility("default")))
-#define NO_DEVICE 100 /* CUDA_ERROR_NO_DEVICE */
+#define NOT_INITIALIZED 3 /* CUDA_ERROR_NOT_INITIALIZED */
+#define NO_DEVICE 100     /* CUDA_ERROR_NO_DEVICE */
+
+static _Atomic int is_initialized;
 
 EXPORT int cuInit(unsigned flags);
 EXPORT int cuDriverGetVersion(int *version);
+EXPORT int cuDeviceGetCount(int *count);
 EXPORT int cuDeviceGet(int *device, int number);
 EXPORT int cuDeviceGetUuid_v2(void *uuid, int device);
 EXPORT int cuDeviceGetPCIBusId(char *text, int bytes, int device);
@@ -36,7 +40,14 @@ int cuInit(unsigned flags)
             exit(1);
         }
     }
+    is_initialized = 1;
     return 0;
+}
+
+int cuDeviceGetCount(int *count)
+{
+    *count = 2;
+    return is_initialized ? 0 : NOT_INITIALIZED;
 }
 
 int cuDriverGetVersion(int *version)

@@ -28,6 +28,7 @@ static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* of is_ending */
 static pthread_cond_t changed;
 static pthread_t flusher;
 static bool is_flushing; /* there is a flusher */
+static bool is_started;  /* the driver; the flusher's, while there is one */
 static bool is_ending;
 
 /* ---- the board -------------------------------------------------------------
@@ -73,11 +74,15 @@ static bool sleep_or_end(void)
     return has_ended;
 }
 
+/* While the driver starts, its locks and CUPTI's are best left alone. */
 static void *flush_main(void *context)
 {
     (void)context;
     while (!sleep_or_end()) {
-        api.cuptiActivityFlushAll(0);
+        is_started = is_started || cupti_driver_has_started();
+        if (is_started) {
+            api.cuptiActivityFlushAll(0);
+        }
     }
     return NULL;
 }
@@ -121,8 +126,9 @@ static void end(void)
     if ((int32_t)getpid() != recorder.pid || !stop_flusher()) {
         return;
     }
-    if (api.cuptiActivityFlushAll(CUPTI_ACTIVITY_FLAG_FLUSH_FORCED) ==
-        CUPTI_SUCCESS) {
+    if ((is_started || cupti_driver_has_started()) &&
+        api.cuptiActivityFlushAll(CUPTI_ACTIVITY_FLAG_FLUSH_FORCED) ==
+            CUPTI_SUCCESS) {
         atomic_store(&recorder.entry->state, FGI_RECORDER_ENDED);
     }
     shim_wake(recorder.view->board);

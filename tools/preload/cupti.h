@@ -56,6 +56,9 @@ bool cupti_load(struct cupti_api *api, char *why, size_t why_bytes);
 /* A function of the driver, which is in the program; NULL: it has none. */
 void *cupti_driver_function(const char *name);
 
+/* Is cuInit, which loads us, over? May wait for it. */
+bool cupti_driver_has_started(void);
+
 /* The board's entry of the GPU with that number here; FGI_GPUS_MAX: no room. */
 uint32_t cupti_gpu(const struct fgi_board_view *view, uint32_t number);
 

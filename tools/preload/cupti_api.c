@@ -13,8 +13,10 @@
 
 #define VARIABLE "FEEDGPU_CUPTI_LIB"
 
-static const char *const names[] = {"libcupti.so.13", "libcupti.so.12",
-                                    "libcupti.so.11.8", "libcupti.so"};
+static const char *const names[] = {
+    "libcupti.so.13",   "libcupti.so.12",   "libcupti.so.11.8",
+    "libcupti.so.11.7", "libcupti.so.11.6", "libcupti.so",
+};
 
 /* "" is where the linker looks. */
 static const char *const folders[] = {

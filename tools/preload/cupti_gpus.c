@@ -19,6 +19,14 @@ void *cupti_driver_function(const char *name)
     return driver != NULL ? dlsym(driver, name) : NULL;
 }
 
+bool cupti_driver_has_started(void)
+{
+    CUresult (*count)(int *) = NULL;
+    int devices;
+    *(void **)&count = cupti_driver_function("cuDeviceGetCount");
+    return count == NULL || count(&devices) == CUDA_SUCCESS;
+}
+
 /* Nobody else may have this one. */
 static void make_uuid(uint32_t number, uint8_t uuid[16])
 {
