@@ -120,9 +120,6 @@ class Accounts(Gpu):
 
     def test_reads_that_always_block_are_no_verdict(self):
         report, _ = self.run_program("--reader")
-        gpu, = report["gpu"]["gpus"]
-        self.assertGreater(gpu["busy_read_s"],
-                           0.8 * gpu["labels"]["compute"])
         self.assertEqual(report["gpu"]["fix_first"], "storage_device")
         self.assertEqual(report["verdict"]["limit"], "unknown")
         self.assertIn("reads were blocking as often while the GPU computed",
