@@ -4,10 +4,10 @@
  * computed, and sleeps meanwhile. What the GPU did is told to the double of
  * CUPTI, if that was loaded. At the end it prints its own account as JSON.
  *
- *     gpu_program [--fork | --kill | --reader] STEPS FILE
+ *     gpu_program [--fork | --kill] STEPS FILE
  *
  * --fork: a child ends by exit in between. --kill: it ends by SIGKILL after a
- * while. --reader: another process reads the file all the time.
+ * while.
  */
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -119,33 +119,16 @@ static void fork_once(void)
     waitpid(child, NULL, 0);
 }
 
-static pid_t start_reader(const char *path, char *buffer)
-{
-    pid_t child = fork();
-    if (child == 0) {
-        /* Little at a time: a read that was not over is not told. */
-        int fd = open(path, O_RDONLY | O_CLOEXEC);
-        while (pread(fd, buffer, BUFFER_BYTES / 16, 0) > 0) {
-        }
-        _exit(1);
-    }
-    return child;
-}
-
 int main(int argc, char **argv)
 {
     const char *option = argc == 4 ? argv[1] : "";
     struct account account = {0};
     char *buffer = malloc(BUFFER_BYTES);
-    pid_t reader = 0;
     if ((argc != 3 && argc != 4) || buffer == NULL) {
         fprintf(stderr, "usage: gpu_program [OPTION] STEPS FILE\n");
         return 2;
     }
     memset(buffer, 1, BUFFER_BYTES);
-    if (strcmp(option, "--reader") == 0) {
-        reader = start_reader(argv[argc - 1], buffer);
-    }
     start_cuda();
     for (int step = 0; step < atoi(argv[argc - 2]); step++) {
         run_step(argv[argc - 1], buffer, step, &account);
@@ -154,10 +137,6 @@ int main(int argc, char **argv)
         }
     }
     free(buffer);
-    if (reader > 0) {
-        kill(reader, SIGKILL);
-        waitpid(reader, NULL, 0);
-    }
     printf("{\"window_ns\": %" PRIu64 ", \"busy_ns\": %" PRIu64
            ", \"read_ns\": %" PRIu64 ", \"copy_ns\": %" PRIu64
            ", \"recorded\": %d, \"pid\": %d}\n",

@@ -118,14 +118,6 @@ class Accounts(Gpu):
                       ("storage_device", "h2d", "host"))
 
 
-    def test_reads_that_always_block_are_no_verdict(self):
-        report, _ = self.run_program("--reader")
-        self.assertEqual(report["gpu"]["fix_first"], "storage_device")
-        self.assertEqual(report["verdict"]["limit"], "unknown")
-        self.assertIn("reads were blocking as often while the GPU computed",
-                      report["verdict"]["advice"])
-
-
 class Losses(Gpu):
     """What is not in the numbers is counted."""
 

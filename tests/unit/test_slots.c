@@ -31,6 +31,7 @@ static int setup(void **state)
         .slot_count = 16,
         .event_count = 8,
         .actor_count = 2,
+        .span_count = 8,
     };
 
     assert_int_equal(fgi_share_init(&fixture->share, &sizes, NULL), FG_OK);
