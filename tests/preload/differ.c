@@ -26,13 +26,14 @@ uint64_t pick(struct differ *differ, uint64_t n)
 
 void note(struct differ *differ, const char *name, int64_t result)
 {
-    int64_t values[2] = {result, result < 0 ? errno : 0};
+    int64_t values[2] = {result, errno};
     differ->hash = XXH3_64bits_withSeed(values, sizeof(values), differ->hash);
     if (differ->is_verbose) {
         printf("%*s%" PRIu64 " %s = %" PRId64 " %s\n", differ->depth * 2, "",
                differ->op_index, name, result,
-               result < 0 ? strerror(errno) : "");
+               errno != 0 ? strerror(errno) : "");
     }
+    errno = 0; /* what the next call leaves is its own */
 }
 
 void note_bytes(struct differ *differ, const void *bytes, int64_t count)

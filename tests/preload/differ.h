@@ -35,7 +35,8 @@ struct differ {
 /* A random number below n. */
 uint64_t pick(struct differ *differ, uint64_t n);
 
-/* Record a call: its name, what it gave, errno if that is negative. */
+/* Record a call: its name, what it gave, and the errno that it left, also when
+ * it succeeded. */
 void note(struct differ *differ, const char *name, int64_t result);
 
 /* Record bytes that a call delivered. */

@@ -4,11 +4,11 @@
 
     same.py differ FEEDGPU PROGRAM [--seeds N] [--calls N] [--first SEED]
     same.py racer FEEDGPU PROGRAM [--seconds N]
-    same.py sharers FEEDGPU PROGRAM
+    same.py sharers|handlers FEEDGPU PROGRAM
 
 differ: the same random calls must give the same results; on a difference it
-prints the seed and the calls between which it came up. racer and sharers judge
-by themselves. All of them must have been served something from the feeder's
+prints the seed and the calls between which it came up. The others judge by
+themselves. All of them must have been served something from the feeder's
 memory, or they have shown nothing.
 """
 
@@ -91,7 +91,7 @@ def racer(args, work):
                         work))
 
 
-def sharers(args, work):
+def records(args, work):
     path = os.path.join(work, "records")
     count = 1500
     with open(path, "wb") as file:
@@ -106,7 +106,8 @@ def sharers(args, work):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("kind", choices=("differ", "racer", "sharers"))
+    parser.add_argument("kind", choices=("differ", "racer", "sharers",
+                                         "handlers"))
     parser.add_argument("tool")
     parser.add_argument("program")
     parser.add_argument("--seeds", type=int, default=2)
@@ -117,7 +118,7 @@ def main():
     work = tempfile.mkdtemp(prefix="feedgpu-same-", dir=os.getcwd())
     try:
         return {"differ": differ, "racer": racer,
-                "sharers": sharers}[args.kind](args, work)
+                "sharers": records, "handlers": records}[args.kind](args, work)
     finally:
         shutil.rmtree(work, ignore_errors=True)
 

@@ -362,14 +362,13 @@ bool shim_serve(struct shim_file *file, const struct shim_call *call,
         take.is_off = (uint64_t)end - bytes != offset;
         offset = (uint64_t)end - bytes;
     }
-    errno = saved;
     *result = take_all(&take, call, offset, bytes);
-    saved = errno;
+    int reason = *result < 0 ? errno : saved;
     if (!call->has_offset && *result < (ssize_t)bytes) {
         size_t got = *result > 0 ? (size_t)*result : 0;
         lseek(call->fd, -(off_t)(bytes - got), SEEK_CUR);
     }
     count_call(&take, start_ns, *result);
-    errno = saved;
+    errno = reason;
     return true;
 }
