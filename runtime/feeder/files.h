@@ -92,7 +92,7 @@ struct fgi_record *fgi_records_pick(struct fgi_records *files,
 struct fgi_record *fgi_records_at(struct fgi_records *files,
                                   const struct fgi_feed_key *key, uint32_t i);
 
-/* Fill a free record and show it to programs, mode WATCH. False: no more
+/* Fill a free record and show it to programs, mode LOOK. False: no more
  * ids. */
 bool fgi_records_add(struct fgi_records *files, struct fgi_record *record,
                      const struct fgi_feed_key *key);
