@@ -58,12 +58,14 @@ static enum publish_claim try_path(struct publish *publish, char *why,
     return PUBLISH_OURS;
 }
 
-static enum publish_claim claim_path(struct publish *publish, char *why,
-                                     size_t why_bytes)
+enum publish_claim publish_claim(struct publish *publish, char *why,
+                                 size_t why_bytes)
 {
     mode_t mask = umask(0);
     enum publish_claim claim = PUBLISH_FAILED;
     bool again = true;
+    publish->fd = -1;
+    place_path(publish->path);
     snprintf(why, why_bytes, "%.200s: it comes and goes", publish->path);
     for (int i = 0; i < TRIES_MAX && again; i++) {
         claim = try_path(publish, why, why_bytes, &again);
@@ -74,24 +76,6 @@ static enum publish_claim claim_path(struct publish *publish, char *why,
     }
     umask(mask);
     return again ? PUBLISH_FAILED : claim;
-}
-
-enum publish_claim publish_claim(struct publish *publish, char *why,
-                                 size_t why_bytes)
-{
-    const char *folder = getenv(PLACE_VARIABLE);
-    publish->fd = -1;
-    if (folder != NULL && folder[0] == '/' &&
-        snprintf(publish->path, sizeof(publish->path), "%s%s", folder,
-                 PLACE_NAME) < (int)sizeof(publish->path)) {
-        enum publish_claim claim = claim_path(publish, why, why_bytes);
-        if (claim != PUBLISH_FAILED) {
-            return claim;
-        }
-    }
-    snprintf(publish->path, sizeof(publish->path), "%s%u%s", PLACE_SHARED_START,
-             (unsigned)geteuid(), PLACE_SHARED_END);
-    return claim_path(publish, why, why_bytes);
 }
 
 bool publish_write(const struct publish *publish, const char *environment)

@@ -65,7 +65,7 @@ static bool take_number(const char **text, long *number)
     return true;
 }
 
-char *shim_put_number(char *to, long number)
+static char *put_number(char *to, long number)
 {
     char digits[24];
     int count = 0;
@@ -122,10 +122,10 @@ static bool leads_to(const char *path, const char *wanted)
 static void *map_one(long pid, long fd, bool is_writable, uint64_t *bytes)
 {
     char path[64] = "/proc/";
-    char *end = shim_put_number(path + 6, pid);
+    char *end = put_number(path + 6, pid);
     struct stat info;
     memcpy(end, "/fd/", 4);
-    *shim_put_number(end + 4, fd) = '\0';
+    *put_number(end + 4, fd) = '\0';
 
     if (!leads_to(path, is_writable ? PLACE_BOARD_LINK : PLACE_ARENA_LINK)) {
         return NULL;
@@ -235,8 +235,7 @@ static enum state attach_named(void)
 static bool attach_published(void)
 {
     char line[PLACE_LINE_BYTES];
-    return (shim_place(false, line) && attach_to(line)) ||
-           (shim_place(true, line) && attach_to(line));
+    return shim_place(line) && attach_to(line);
 }
 
 /* Until the tool is there, has given up, or has taken too long. */

@@ -4,19 +4,18 @@
  * System calls are made directly: none of this may be a cancellation point.
  */
 #include <fcntl.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "place.h"
 #include "shim.h"
 
-/* A whole line from a file that can be trusted. */
-static bool read_line(const char *path, char line[PLACE_LINE_BYTES])
+bool shim_place(char line[PLACE_LINE_BYTES])
 {
+    char path[PLACE_PATH_BYTES];
     struct stat info;
     uid_t user = geteuid();
+    place_path(path);
     /* A look first: opening a device may do something. */
     if (fstatat(AT_FDCWD, path, &info, AT_SYMLINK_NOFOLLOW) != 0 ||
         !place_is_trusted(&info, user)) {
@@ -38,25 +37,4 @@ static bool read_line(const char *path, char line[PLACE_LINE_BYTES])
     }
     line[length - 1] = '\0';
     return true;
-}
-
-bool shim_place(bool is_shared, char line[PLACE_LINE_BYTES])
-{
-    char path[PLACE_PATH_BYTES];
-    if (is_shared) {
-        memcpy(path, PLACE_SHARED_START, sizeof(PLACE_SHARED_START));
-        char *end = shim_put_number(path + sizeof(PLACE_SHARED_START) - 1,
-                                    (long)geteuid());
-        memcpy(end, PLACE_SHARED_END, sizeof(PLACE_SHARED_END));
-        return read_line(path, line);
-    }
-    const char *folder = secure_getenv(PLACE_VARIABLE);
-    size_t length = folder != NULL ? strlen(folder) : 0;
-    if (length == 0 || folder[0] != '/' ||
-        length + sizeof(PLACE_NAME) > sizeof(path)) {
-        return false;
-    }
-    memcpy(path, folder, length);
-    memcpy(path + length, PLACE_NAME, sizeof(PLACE_NAME));
-    return read_line(path, line);
 }

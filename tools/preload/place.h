@@ -13,10 +13,16 @@
 #define PRELOAD_PLACE_H
 
 #include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/types.h>
+#include <unistd.h>
 
-/* "$XDG_RUNTIME_DIR/feedgpu.board"; else "/dev/shm/feedgpu-UID.board". */
+/*
+ * "$XDG_RUNTIME_DIR/feedgpu.board" if that folder is there and the user's own,
+ * else "/dev/shm/feedgpu-UID.board".
+ */
 #define PLACE_VARIABLE "XDG_RUNTIME_DIR"
 #define PLACE_NAME "/feedgpu.board"
 #define PLACE_SHARED_START "/dev/shm/feedgpu-"
@@ -33,6 +39,41 @@ static inline bool place_is_trusted(const struct stat *info, uid_t user)
 {
     return S_ISREG(info->st_mode) && info->st_uid == user &&
            (info->st_mode & 07777) == 0600 && info->st_nlink == 1;
+}
+
+static inline void place_put(char path[PLACE_PATH_BYTES], const char *text)
+{
+    size_t length = strlen(path);
+    size_t room = PLACE_PATH_BYTES - 1 - length;
+    size_t added = strnlen(text, room);
+    memcpy(path + length, text, added);
+    path[length + added] = '\0';
+}
+
+/* The file's path. No stdio: the shim calls it inside open(). */
+static inline void place_path(char path[PLACE_PATH_BYTES])
+{
+    struct stat info;
+    const char *folder = secure_getenv(PLACE_VARIABLE);
+    char number[16] = "";
+    char *digit = number + sizeof(number) - 1;
+    uid_t rest = geteuid();
+    path[0] = '\0';
+    if (folder != NULL && folder[0] == '/' &&
+        strlen(folder) + sizeof(PLACE_NAME) <= PLACE_PATH_BYTES &&
+        stat(folder, &info) == 0 && S_ISDIR(info.st_mode) &&
+        info.st_uid == geteuid()) {
+        place_put(path, folder);
+        place_put(path, PLACE_NAME);
+        return;
+    }
+    do {
+        *--digit = (char)('0' + rest % 10);
+        rest /= 10;
+    } while (rest > 0);
+    place_put(path, PLACE_SHARED_START);
+    place_put(path, digit);
+    place_put(path, PLACE_SHARED_END);
 }
 
 #endif /* PRELOAD_PLACE_H */

@@ -100,9 +100,6 @@ const struct fgi_board_view *shim_view(void);
  */
 const struct fgi_board_view *shim_attach(const char *path, uint64_t bytes);
 
-/* Digits of a number that is not negative; gives their end, which is no NUL. */
-char *shim_put_number(char *to, long number);
-
 /* The feeder is gone: stay out from now on. */
 void shim_detach(void);
 
@@ -114,9 +111,9 @@ bool shim_path_allowed(const struct fgi_board_view *view, const char *path);
 
 /* ---- place.c ------------------------------------------------------------ */
 
-/* The line that a feeder has left, without its end; in the user's own folder or
- * the shared one. False: none that can be trusted. */
-bool shim_place(bool is_shared, char line[PLACE_LINE_BYTES]);
+/* The line that a feeder has left, without its end. False: none that can be
+ * trusted. */
+bool shim_place(char line[PLACE_LINE_BYTES]);
 
 /* ---- spawn.c ------------------------------------------------------------ */
 

@@ -102,11 +102,11 @@ static void leave_program(void)
         uint64_t mask;
     } action = {NULL, 0, NULL, 0};
     const uint64_t none = 0;
+    syscall(SYS_setsid); /* before a terminal's signals can hit it */
     for (int number = 1; number < _NSIG; number++) {
         syscall(SYS_rt_sigaction, number, &action, NULL, SIGNALS_BYTES);
     }
     syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, NULL, SIGNALS_BYTES);
-    syscall(SYS_setsid);
     int null = (int)syscall(SYS_openat, AT_FDCWD, "/dev/null", O_RDWR);
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
         if (null >= 0 && fd != null) {
