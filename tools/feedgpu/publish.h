@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "../preload/place.h"
+#include "tools/preload/place.h"
 
 struct publish {
     int fd; /* locked as long as it is open; -1: none */

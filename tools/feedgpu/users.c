@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../preload/place.h"
 #include "report.h"
 #include "run.h"
+#include "tools/preload/place.h"
 
 static bool has_board(int32_t pid)
 {
