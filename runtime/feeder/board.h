@@ -48,6 +48,15 @@
 /* A file that changed later than that before now is left alone. */
 #define FGI_FEED_SETTLED_NS UINT64_C(100000000)
 
+/* Smaller files are left alone, unless somebody says otherwise. */
+#define FGI_FEED_FILE_BYTES_MIN (16u << 10)
+
+/* Where no training data is, but much that each program reads at its start. */
+#define FGI_SYSTEM_FOLDERS                                                     \
+    "/bin/", "/boot/", "/dev/", "/etc/", "/lib/", "/lib32/", "/lib64/",        \
+        "/proc/", "/sbin/", "/sys/", "/usr/", "/run/", "/snap/",               \
+        "/var/cache/", "/var/lib/dpkg/"
+
 /* ---- files ------------------------------------------------------------ */
 
 enum fgi_feed_mode {

@@ -17,7 +17,6 @@
 #include "runtime/base/mem.h"
 #include "runtime/base/numa.h"
 
-#define FILE_BYTES_MIN FGI_KIB(16)
 #define THREADS_DEFAULT 8u
 #define THREADS_MAX 64u
 #define MEMORY_BYTES_MIN FGI_MIB(8)
@@ -29,7 +28,7 @@ void fg_feeder_config_init(struct fg_feeder_config *config)
     memset(config, 0, sizeof(*config));
     config->struct_size = sizeof(*config);
     config->numa_node = -1;
-    config->file_bytes_min = FILE_BYTES_MIN;
+    config->file_bytes_min = FGI_FEED_FILE_BYTES_MIN;
     config->io = "auto";
 }
 

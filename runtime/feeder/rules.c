@@ -6,12 +6,7 @@
 
 #include "runtime/base/error.h"
 
-/* Where no training data is, but much that each program reads at its start. */
-static const char *const system_folders[] = {
-    "/bin/",   "/boot/",  "/dev/",  "/etc/",       "/lib/",
-    "/lib32/", "/lib64/", "/proc/", "/sbin/",      "/sys/",
-    "/usr/",   "/run/",   "/snap/", "/var/cache/", "/var/lib/dpkg/",
-};
+static const char *const system_folders[] = {FGI_SYSTEM_FOLDERS};
 
 struct writer {
     char *at;

@@ -3,13 +3,15 @@
 """The programs beside this file, plain and under `feedgpu run`.
 
     same.py differ FEEDGPU PROGRAM [--seeds N] [--calls N] [--first SEED]
+            [--plain]
     same.py racer FEEDGPU PROGRAM [--seconds N]
     same.py sharers|handlers FEEDGPU PROGRAM
 
 differ: the same random calls must give the same results; on a difference it
 prints the seed and the calls between which it came up. The others judge by
 themselves. All of them must have been served something from the feeder's
-memory, or they have shown nothing.
+memory, or they have shown nothing. With --plain they have the library in
+LD_PRELOAD and nothing else, and the feeder is the one that it starts.
 """
 
 import argparse
@@ -19,8 +21,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 
 FAILED = 1
+GIVE_UP_S = 60
 
 
 def under(tool, command, work):
@@ -37,6 +41,32 @@ def under(tool, command, work):
         print(f"no report: {error}: {done.stderr}")
         return done, 0
     return done, served["memory_bytes"]
+
+
+def alone(tool, command, work):
+    """The same with LD_PRELOAD alone."""
+    report = os.path.join(work, "report.json")
+    board = os.path.join(work, "feedgpu.board")
+    library = os.path.realpath(os.path.join(
+        os.path.dirname(tool), "..", "lib", "libfeedgpu-preload.so"))
+    env = {**os.environ, "LD_PRELOAD": library, "XDG_RUNTIME_DIR": work,
+           "FEEDGPU_RUN_MEMORY": "256MiB", "FEEDGPU_RUN_REPORT": "json",
+           "FEEDGPU_RUN_REPORT_FILE": report,
+           "FEEDGPU_RUN_IDLE_SECONDS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False,
+                          env=env)
+    until = time.monotonic() + GIVE_UP_S
+    text = ""
+    while not text.endswith("\n") and time.monotonic() < until:
+        time.sleep(0.05)
+        if not os.path.exists(board) and os.path.exists(report):
+            with open(report, encoding="utf-8") as file:
+                text = file.read()
+    if not text.endswith("\n"):
+        print("no report from the feeder")
+        return done, 0
+    os.unlink(report)
+    return done, json.loads(text)["feeder"]["memory_bytes"]
 
 
 def first_difference(plain, shim):
@@ -60,7 +90,8 @@ def differ(args, work):
                                check=False)
         shutil.rmtree(folder)
         os.mkdir(folder)
-        shim, served = under(args.tool, command, work)
+        shim, served = (alone if args.plain else under)(args.tool, command,
+                                                        work)
         shutil.rmtree(folder)
         if plain.returncode != 0 or plain.stdout != shim.stdout or \
                 plain.returncode != shim.returncode:
@@ -113,6 +144,7 @@ def main():
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--calls", type=int, default=15000)
     parser.add_argument("--first", type=int, default=1)
+    parser.add_argument("--plain", action="store_true")
     parser.add_argument("--seconds", type=int, default=8)
     args = parser.parse_args()
     work = tempfile.mkdtemp(prefix="feedgpu-same-", dir=os.getcwd())

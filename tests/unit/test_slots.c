@@ -164,7 +164,7 @@ static void add_shows_the_file_until_it_is_removed(void **state)
 
     assert_true(fgi_records_add(&fixture->records, record, &key));
     assert_int_equal(atomic_load(&entry->id), 1);
-    assert_int_equal(atomic_load(&entry->mode), FGI_FEED_WATCH);
+    assert_int_equal(atomic_load(&entry->mode), FGI_FEED_LOOK);
     assert_int_equal(atomic_load(&entry->inode), 5);
     assert_ptr_equal(fgi_records_find(&fixture->records, &key), record);
     fgi_records_remove(&fixture->records, record);

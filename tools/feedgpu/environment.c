@@ -82,7 +82,7 @@ static bool read_variable(const struct command *command,
     }
 }
 
-static bool is_known(const struct command *command, const char *variable)
+static bool is_own(const struct command *command, const char *variable)
 {
     char name[NAME_BYTES];
     size_t length = strcspn(variable, "=");
@@ -98,6 +98,19 @@ static bool is_known(const struct command *command, const char *variable)
     return false;
 }
 
+/* Commands share a prefix: what one does not know may be meant for another. */
+static bool is_known(const char *prefix, const char *variable)
+{
+    for (size_t i = 0; commands[i] != NULL; i++) {
+        const char *other = commands[i]->prefix;
+        if (other != NULL && strcmp(other, prefix) == 0 &&
+            is_own(commands[i], variable)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool environment_read(const struct command *command, struct options *options)
 {
     if (command->prefix == NULL) {
@@ -105,7 +118,7 @@ bool environment_read(const struct command *command, struct options *options)
     }
     for (char **entry = environ; *entry != NULL; entry++) {
         if (strncmp(*entry, command->prefix, strlen(command->prefix)) == 0 &&
-            !is_known(command, *entry)) {
+            !is_known(command->prefix, *entry)) {
             complain("%s: %.*s: unknown variable (try 'feedgpu help %s')",
                      command->name, (int)strcspn(*entry, "="), *entry,
                      command->name);

@@ -216,6 +216,7 @@ void options_init(struct options *options)
     fg_feeder_config_init(&feeder);
     options->run.numa_node = FG_NODE_AUTO;
     options->run.file_bytes_min = feeder.file_bytes_min;
+    options->run.idle_seconds = IDLE_SECONDS_DEFAULT;
     options->process.node = -1;
 }
 

@@ -53,6 +53,8 @@ struct text_list {
 /* What `run --report` can be. The order is that of the table's choices. */
 enum run_report { REPORT_TEXT = 0, REPORT_JSON, REPORT_HTML, REPORT_NONE };
 
+#define IDLE_SECONDS_DEFAULT 30
+
 struct run_options {
     struct text_list data;   /* --data: globs */
     struct text_list roots;  /* --data-root: folders */
@@ -63,10 +65,12 @@ struct run_options {
     int32_t numa_node;       /* FG_NODE_AUTO, FG_NODE_NONE or a node */
     int32_t report;          /* enum run_report */
     uint32_t threads;        /* 0: the library's choice */
+    uint32_t idle_seconds;   /* `feed --detach` ends after that long unused */
     bool is_observing;       /* --observe-only */
     bool is_binding;         /* --bind */
     bool is_without_gpu;     /* --no-gpu */
     const char *trace_path;  /* NULL: none */
+    bool is_detaching;       /* `feed --detach` */
 };
 
 /* `topo --pid`: a process, and what to do to it. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Inside `feedgpu run`: what is known of a run, and its reports. */
+/* Inside `feedgpu run` and `feed`: what is known of a run, its reports. */
 #ifndef TOOL_RUN_H
 #define TOOL_RUN_H
 
@@ -75,7 +75,39 @@ struct run {
     struct run_gpus gpu;
     struct run_trace trace;
     struct run_verdict verdict;
+    bool is_alone;         /* `feed`: there is no program of ours */
+    uint32_t reader_count; /* is_alone: processes seen */
 };
+
+/* Option rows of `run`; run_node_group is the place group without --bind. */
+extern const struct option_group run_feed_group;
+extern const struct option_group run_place_group;
+extern const struct option_group run_node_group;
+extern const struct option_group run_gpu_group;
+extern const struct option_group run_report_group;
+
+/* Open the feeder as the options say; on failure `unfed` says why. */
+void run_feeder_open(struct run *run);
+
+/* Take its counters, once it has heard what programs did last. */
+void run_feeder_collect(struct run *run);
+
+/* The file for the report, or stderr; opened before programs start, as they
+ * may run for days. NULL after a complaint. */
+FILE *run_report_open(struct run *run);
+
+/* The same for --trace; false: said why not. */
+bool run_trace_open(struct run *run);
+
+/* When nobody writes to it any more. */
+void run_trace_finish(struct run *run);
+
+/* Write the report and close its file. One that did not arrive is said, and is
+ * not the program's failure. */
+void run_report_finish(const struct run *run, FILE *out);
+
+/* False after a complaint: options that do not go together. */
+bool run_options_check(const char *command, const struct run_options *options);
 
 /* Wall time of the program. */
 uint64_t run_wall_ns(const struct run *run);

@@ -102,6 +102,9 @@ const char *run_gpu_why(const struct run *run)
     if (run->gpu.off[0] != '\0') {
         return run->gpu.off;
     }
+    if (run->is_alone) {
+        return "only programs of `feedgpu run` have theirs recorded";
+    }
     return run->feeder == NULL ? "the program ran unfed and unseen"
                                : "no process of the program started CUDA";
 }

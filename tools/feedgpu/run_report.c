@@ -53,12 +53,20 @@ static void put_head(const struct run *run, FILE *out)
     const char *variable = NULL;
     const char *rank = run_rank(&variable);
     fputc('\n', out);
-    run_put_text(out, "program", run_command_text(run, text, sizeof(text)));
-    snprintf(text, sizeof(text),
-             "%.2f s wall, %.2f s CPU, %s resident at most; %s",
-             seconds(run_wall_ns(run)), seconds(run->launch.cpu_ns),
-             size_format(run->launch.resident_bytes, size),
-             run_end_text(run, end, sizeof(end)));
+    run_put_text(out, run->is_alone ? "feeder" : "program",
+                 run_command_text(run, text, sizeof(text)));
+    if (run->is_alone) {
+        snprintf(text, sizeof(text),
+                 "%" PRIu32 " processes seen, in %.2f s from the first read to "
+                 "the last",
+                 run->reader_count, seconds(run_wall_ns(run)));
+    } else {
+        snprintf(text, sizeof(text),
+                 "%.2f s wall, %.2f s CPU, %s resident at most; %s",
+                 seconds(run_wall_ns(run)), seconds(run->launch.cpu_ns),
+                 size_format(run->launch.resident_bytes, size),
+                 run_end_text(run, end, sizeof(end)));
+    }
     run_put_text(out, "", text);
     if (rank != NULL) {
         snprintf(text, sizeof(text), "%.20s, from %s", rank, variable);

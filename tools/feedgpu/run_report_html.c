@@ -102,12 +102,20 @@ static void put_head(const struct run *run, FILE *out)
     fputs(style, out);
     fputs("<h1>feedgpu run</h1>\n<p><code>", out);
     run_html_put(out, run_command_text(run, text, sizeof(text)));
-    fprintf(out,
-            "</code><br>\n<span class=dim>%.2f s wall, %.2f s CPU, %s "
-            "resident at most; ",
-            (double)run_wall_ns(run) / 1e9, (double)run->launch.cpu_ns / 1e9,
-            size_format(run->launch.resident_bytes, size));
-    run_html_put(out, run_end_text(run, text, sizeof(text)));
+    if (run->is_alone) {
+        fprintf(out,
+                "</code><br>\n<span class=dim>%" PRIu32 " processes seen, in "
+                "%.2f s from the first read to the last",
+                run->reader_count, (double)run_wall_ns(run) / 1e9);
+    } else {
+        fprintf(out,
+                "</code><br>\n<span class=dim>%.2f s wall, %.2f s CPU, %s "
+                "resident at most; ",
+                (double)run_wall_ns(run) / 1e9,
+                (double)run->launch.cpu_ns / 1e9,
+                size_format(run->launch.resident_bytes, size));
+        run_html_put(out, run_end_text(run, text, sizeof(text)));
+    }
     if (rank != NULL) {
         fputs("; rank ", out);
         run_html_put(out, rank);
@@ -250,12 +258,22 @@ static void put_feeding(const struct run *run, FILE *out)
             amount_format((double)stats->mapped_bytes, a), stats->stdio_files);
 }
 
-static void put_facts(const struct run *run, FILE *out)
+static void put_kernel(const struct run *run, FILE *out)
 {
     const struct process_io *io = &run->launch.io;
-    const struct launch_bind *bind = &run->bind;
     char a[SIZE_TEXT_BYTES];
     char b[SIZE_TEXT_BYTES];
+    fprintf(out,
+            "<dt>kernel's count<dd>%s by read calls of %" PRIu32
+            " processes, %s from disks; %" PRIu64 " page faults had to read\n",
+            amount_format((double)io->call_bytes, a), io->processes,
+            amount_format((double)io->storage_bytes, b),
+            run->launch.major_faults);
+}
+
+static void put_facts(const struct run *run, FILE *out)
+{
+    const struct launch_bind *bind = &run->bind;
     fputs("<h2>All of it</h2>\n<dl>\n", out);
     if (run->feeder != NULL) {
         put_feeding(run, out);
@@ -277,12 +295,11 @@ static void put_facts(const struct run *run, FILE *out)
     if (bind->note[0] != '\0') {
         put_fact(out, "bind", bind->note);
     }
-    fprintf(out,
-            "<dt>kernel's count<dd>%s by read calls of %" PRIu32
-            " processes, %s from disks; %" PRIu64 " page faults had to read\n",
-            amount_format((double)io->call_bytes, a), io->processes,
-            amount_format((double)io->storage_bytes, b),
-            run->launch.major_faults);
+    if (run->is_alone) {
+        put_fact(out, "kernel's count", "not known");
+    } else {
+        put_kernel(run, out);
+    }
     fputs("</dl>\n", out);
     fprintf(out, "<p class=dim>feedgpu %s</p>\n</html>\n", fg_version());
 }

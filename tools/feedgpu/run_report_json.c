@@ -25,18 +25,22 @@ static void put_program(json_t *object, const struct run *run)
         json_array_append_new(words, json_text(*word));
     }
     json_object_set_new(object, "command", words);
-    put_signed(object, "pid", launch->pid);
     json_put_seconds(object, "wall_s", run_wall_ns(run));
+    if (rank != NULL) {
+        json_put_text(object, "rank", rank);
+        json_put_text(object, "rank_source", variable);
+    }
+    if (run->is_alone) {
+        json_put_count(object, "processes", run->reader_count);
+        return;
+    }
+    put_signed(object, "pid", launch->pid);
     json_put_seconds(object, "cpu_s", launch->cpu_ns);
     json_put_count(object, "resident_bytes", launch->resident_bytes);
     if (WIFSIGNALED(launch->wait_status)) {
         put_signed(object, "signal", WTERMSIG(launch->wait_status));
     } else {
         put_signed(object, "exit_status", WEXITSTATUS(launch->wait_status));
-    }
-    if (rank != NULL) {
-        json_put_text(object, "rank", rank);
-        json_put_text(object, "rank_source", variable);
     }
 }
 
@@ -274,7 +278,7 @@ static void put_gpus(json_t *object, const struct run *run)
 
 void run_report_json(const struct run *run, FILE *out)
 {
-    json_t *object = json_begin("run");
+    json_t *object = json_begin(run->is_alone ? "feed" : "run");
     json_put_text(object, "version", fg_version());
     put_program(object, run);
     put_verdict(object, run);
@@ -287,7 +291,9 @@ void run_report_json(const struct run *run, FILE *out)
         put_feeder(object, run);
     }
     put_node(object, run);
-    put_kernel(object, &run->launch);
+    if (!run->is_alone) {
+        put_kernel(object, &run->launch);
+    }
     put_gpus(object, run);
     json_write(object, out);
 }

@@ -100,7 +100,7 @@ const struct option_group engine_group = {"How it is read",
                                           ROWS(engine_options)};
 
 const struct command *const commands[] = {
-    &pack_command,   &info_command,  &verify_command,
-    &cat_command,    &bench_command, &run_command,
-    &doctor_command, &topo_command,  NULL,
+    &pack_command,  &info_command, &verify_command, &cat_command,
+    &bench_command, &run_command,  &feed_command,   &doctor_command,
+    &topo_command,  NULL,
 };

@@ -16,6 +16,7 @@ extern const struct command verify_command;
 extern const struct command cat_command;
 extern const struct command bench_command;
 extern const struct command run_command;
+extern const struct command feed_command;
 extern const struct command doctor_command;
 extern const struct command topo_command;
 

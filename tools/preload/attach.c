@@ -8,21 +8,37 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "place.h"
 #include "shim.h"
 
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
 #endif
 
-enum state { STATE_NEW, STATE_BUSY, STATE_ATTACHED, STATE_OUT };
+/*
+ *     NEW ──▶ BUSY ──▶ ATTACHED or OUT, for good
+ *              ▲│
+ *              │▼      no board is named: a feeder is looked for, and started,
+ *             PLAIN    when a file is opened that may be data
+ */
+enum state { STATE_NEW, STATE_BUSY, STATE_PLAIN, STATE_ATTACHED, STATE_OUT };
+
+#define START_STEP_NS 1000000            /* 1 ms */
+#define START_NS_MAX UINT64_C(200000000) /* a program waits for its feeder */
+#define LATE_NS_MAX UINT64_C(5000000000) /* and looks for it later */
 
 static _Atomic int state;
+static uint64_t started_ns; /* a feeder was; 0: none. Of who is BUSY */
 static struct fgi_board_view the_view; /* valid in ATTACHED */
 
 const struct fgi_board_view *shim_view(void)
@@ -97,6 +113,15 @@ static void *map_file(int file, uint64_t bytes, int allowed)
     return at;
 }
 
+/* Process ids come again: is it a feeder's? Opening others may do something. */
+static bool leads_to(const char *path, const char *wanted)
+{
+    char link[64];
+    size_t length = strlen(wanted);
+    ssize_t got = readlink(path, link, sizeof(link));
+    return got >= (ssize_t)length && memcmp(link, wanted, length) == 0;
+}
+
 /* Map /proc/PID/fd/FD, or NULL. No stdio: this runs inside open(). */
 static void *map_one(long pid, long fd, bool is_writable, uint64_t *bytes)
 {
@@ -106,6 +131,9 @@ static void *map_one(long pid, long fd, bool is_writable, uint64_t *bytes)
     memcpy(end, "/fd/", 4);
     *put_number(end + 4, fd) = '\0';
 
+    if (!leads_to(path, is_writable ? PLACE_BOARD_LINK : PLACE_ARENA_LINK)) {
+        return NULL;
+    }
     int flags = (is_writable ? O_RDWR : O_RDONLY) | O_CLOEXEC;
     int file = shim_real()->open(path, flags);
     if (file < 0) {
@@ -144,17 +172,16 @@ static bool can_ask_for_memory(void)
     return can;
 }
 
-static bool attach(void)
+/* Map the board that a line of "PID:BOARD_FD:ARENA_FD" names. */
+static bool attach_to(const char *text)
 {
-    const char *text = secure_getenv(FGI_BOARD_VARIABLE);
     long pid;
     long board_fd;
     long arena_fd;
     uint64_t board_bytes;
     uint64_t arena_bytes;
-    if (text == NULL || !take_number(&text, &pid) ||
-        !take_number(&text, &board_fd) || !take_number(&text, &arena_fd) ||
-        *text != '\0' || !has_room() || !can_ask_for_memory()) {
+    if (!take_number(&text, &pid) || !take_number(&text, &board_fd) ||
+        !take_number(&text, &arena_fd) || *text != '\0') {
         return false;
     }
     struct fgi_board *board = map_one(pid, board_fd, true, &board_bytes);
@@ -163,7 +190,8 @@ static bool attach(void)
     }
     void *arena = map_one(pid, arena_fd, false, &arena_bytes);
     if (arena != NULL &&
-        fgi_board_look(board, board_bytes, arena, arena_bytes, &the_view)) {
+        fgi_board_look(board, board_bytes, arena, arena_bytes, &the_view) &&
+        atomic_load(&board->heartbeat_ns) != 0) {
         return true;
     }
     munmap(board, board_bytes);
@@ -171,31 +199,6 @@ static bool attach(void)
         munmap(arena, arena_bytes);
     }
     return false;
-}
-
-const struct fgi_board_view *shim_attach(void)
-{
-    int seen = STATE_NEW;
-    if (atomic_load_explicit(&state, memory_order_acquire) == STATE_NEW &&
-        atomic_compare_exchange_strong(&state, &seen, STATE_BUSY)) {
-        int saved = errno;
-        atomic_store_explicit(&state, attach() ? STATE_ATTACHED : STATE_OUT,
-                              memory_order_release);
-        errno = saved;
-    }
-    return shim_view();
-}
-
-void shim_detach(void)
-{
-    atomic_store_explicit(&state, STATE_OUT, memory_order_release);
-}
-
-bool shim_feeder_lives(const struct fgi_board_view *view)
-{
-    uint64_t beat =
-        atomic_load_explicit(&view->board->heartbeat_ns, memory_order_relaxed);
-    return beat != 0 && shim_now_ns() < beat + FGI_HEARTBEAT_NS_MAX;
 }
 
 /* A rule is what paths begin with: "/usr/", or "/data/train-" of a glob. */
@@ -216,6 +219,107 @@ static bool is_code(const char *path)
         }
     }
     return strstr(path, ".so.") != NULL;
+}
+
+/* No feeder has said yet what it wants: is it likely to be data? */
+static bool is_reason(const char *path, uint64_t bytes)
+{
+    static const char *const folders[] = {FGI_SYSTEM_FOLDERS};
+    if (bytes < FGI_FEED_FILE_BYTES_MIN || (path != NULL && is_code(path))) {
+        return false;
+    }
+    for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
+        if (path != NULL && begins_with(path, folders[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The board that the environment names; PLAIN: it names none. */
+static enum state attach_named(void)
+{
+    const char *text = secure_getenv(FGI_BOARD_VARIABLE);
+    if (getauxval(AT_SECURE) != 0 || !has_room() || !can_ask_for_memory()) {
+        return STATE_OUT;
+    }
+    if (text == NULL) {
+        return STATE_PLAIN;
+    }
+    return attach_to(text) ? STATE_ATTACHED : STATE_OUT;
+}
+
+static bool attach_published(void)
+{
+    char line[PLACE_LINE_BYTES];
+    return shim_place(line) && attach_to(line);
+}
+
+/* Until the tool is there, has given up, or has taken too long. */
+static bool await_feeder(pid_t tool)
+{
+    const struct timespec step = {.tv_nsec = START_STEP_NS};
+    bool is_running = true;
+    while (is_running && shim_now_ns() < started_ns + START_NS_MAX) {
+        syscall(SYS_nanosleep, &step, NULL); /* no cancellation point */
+        is_running = kill(tool, 0) == 0;
+        if (attach_published()) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A feeder that serves whoever comes, started if there is none. */
+static enum state attach_plain(void)
+{
+    if (!has_room()) {
+        return STATE_OUT;
+    }
+    if (attach_published()) {
+        return STATE_ATTACHED;
+    }
+    if (started_ns != 0) {
+        return shim_now_ns() > started_ns + LATE_NS_MAX ? STATE_OUT
+                                                        : STATE_PLAIN;
+    }
+    pid_t tool = shim_spawn();
+    if (tool == 0) {
+        return STATE_OUT;
+    }
+    started_ns = shim_now_ns();
+    return await_feeder(tool) ? STATE_ATTACHED : STATE_PLAIN;
+}
+
+const struct fgi_board_view *shim_attach(const char *path, uint64_t bytes)
+{
+    int seen = atomic_load_explicit(&state, memory_order_acquire);
+    if (seen == STATE_NEW &&
+        atomic_compare_exchange_strong(&state, &seen, STATE_BUSY)) {
+        int saved = errno;
+        seen = attach_named();
+        atomic_store_explicit(&state, seen, memory_order_release);
+        errno = saved;
+    }
+    if (seen == STATE_PLAIN && is_reason(path, bytes) &&
+        atomic_compare_exchange_strong(&state, &seen, STATE_BUSY)) {
+        int saved = errno;
+        atomic_store_explicit(&state, attach_plain(), memory_order_release);
+        errno = saved;
+    }
+    return shim_view();
+}
+
+void shim_detach(void)
+{
+    atomic_store_explicit(&state, STATE_OUT, memory_order_release);
+}
+
+bool shim_feeder_lives(const struct fgi_board_view *view)
+{
+    uint64_t beat =
+        atomic_load_explicit(&view->board->heartbeat_ns, memory_order_relaxed);
+    return beat != 0 && shim_now_ns() < beat + FGI_HEARTBEAT_NS_MAX;
 }
 
 bool shim_path_allowed(const struct fgi_board_view *view, const char *path)

@@ -223,7 +223,7 @@ SHIM_EXPORT int InitializeInjection(void)
     if (atomic_flag_test_and_set(&is_begun)) {
         return 1;
     }
-    recorder.view = shim_attach();
+    recorder.view = shim_attach(NULL, 0);
     if (recorder.view == NULL) {
         return 1;
     }

@@ -155,7 +155,8 @@ static bool classify(int fd, const char *path, struct fgi_feed_key *key)
         !is_plain_reading(fd)) {
         return false;
     }
-    const struct fgi_board_view *view = shim_attach();
+    const struct fgi_board_view *view =
+        shim_attach(path, (uint64_t)info.st_size);
     if (view == NULL || (uint64_t)info.st_size < view->board->file_bytes_min ||
         !shim_path_allowed(view, path)) {
         return false;

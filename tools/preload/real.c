@@ -33,6 +33,7 @@ const struct shim_real *shim_real(void)
  * not meet. */
 __attribute__((constructor)) static void begin(void)
 {
+    shim_spawn_begin();
     if (!atomic_load_explicit(&is_resolved, memory_order_acquire)) {
         resolve();
     }

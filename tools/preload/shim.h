@@ -4,6 +4,8 @@
  *
  *     real.c      the functions that ours stand in front of
  *     attach.c    the feeder's board and arena, mapped at the first need
+ *     place.c     where a feeder is that nobody named
+ *     spawn.c     starting one
  *     files.c     which descriptors are worth a look, and which file they are
  *     serve.c     reads from the arena, and the rules that keep them right
  *     tell.c      events to the feeder, counters
@@ -33,6 +35,7 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
+#include "place.h"
 #include "runtime/feeder/board.h"
 
 #define SHIM_EXPORT __attribute__((visibility("default")))
@@ -91,8 +94,12 @@ const struct shim_real *shim_real(void);
 /* The view when a board is mapped, else NULL. Cheap. */
 const struct fgi_board_view *shim_view(void);
 
-/* The same, after trying to map the board that the environment names. */
-const struct fgi_board_view *shim_attach(void);
+/*
+ * The same, after trying to map the board that the environment names; else, for
+ * a file of that path (or NULL) and size that may be data, that of the feeder
+ * that serves whoever comes, which may have to be started.
+ */
+const struct fgi_board_view *shim_attach(const char *path, uint64_t bytes);
 
 /* The feeder is gone: stay out from now on. */
 void shim_detach(void);
@@ -102,6 +109,21 @@ bool shim_feeder_lives(const struct fgi_board_view *view);
 
 /* May a file of that path be looked at? NULL or relative: yes. */
 bool shim_path_allowed(const struct fgi_board_view *view, const char *path);
+
+/* ---- place.c ------------------------------------------------------------ */
+
+/* The line that a feeder has left, without its end. False: none that can be
+ * trusted. */
+bool shim_place(char line[PLACE_LINE_BYTES]);
+
+/* ---- spawn.c ------------------------------------------------------------ */
+
+/* While the program is young: note where the tool should be. */
+void shim_spawn_begin(void);
+
+/* Start a feeder. Its process, which ends when the feeder is there or will not
+ * be; 0: it is not to be had here. */
+pid_t shim_spawn(void);
 
 /* ---- files.c ------------------------------------------------------------ */
 
