@@ -183,6 +183,9 @@ static void why_nothing_started_cuda_is_said(void **state)
                         "no process of the program started CUDA");
     run.feeder = NULL;
     assert_string_equal(run_gpu_why(&run), "the program ran unfed and unseen");
+    run.is_alone = true;
+    assert_string_equal(run_gpu_why(&run),
+                        "only programs of `feedgpu run` have theirs recorded");
 }
 
 #define gpu_test(name) cmocka_unit_test_setup(name, set_up)
