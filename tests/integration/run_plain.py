@@ -23,13 +23,15 @@ DATA_BYTES = 12 << 20
 NOBODY = 65534
 
 # What a program can see of itself and its children; opens the data in between.
+# Python's site may read large files before: -S.
 WITNESS = """
 import json, os, signal, sys
 def look():
     tasks = ''.join(open(f'/proc/self/task/{task}/children').read()
                     for task in os.listdir('/proc/self/task'))
     status = [line for line in open('/proc/self/status')
-              if line.startswith(('Sig', 'Shd', 'Threads', 'Seccomp'))]
+              if line.startswith(('SigP', 'SigB', 'SigI', 'SigC', 'ShdP',
+                                  'Threads', 'Seccomp:'))]
     try:
         terminal = os.ctermid() if os.open('/dev/tty', os.O_RDONLY) else ''
     except OSError as error:
@@ -54,6 +56,7 @@ while True:
     size += len(piece)
 os.close(file)
 after = look()
+early = len(signals)
 waits = []
 for wait in (os.wait, lambda: os.waitpid(-1, os.WNOHANG),
              lambda: os.waitid(os.P_ALL, 0, os.WEXITED)):
@@ -65,8 +68,7 @@ pending = sorted(signal.sigpending())
 own = os.spawnlp(os.P_NOWAIT, 'true', 'true')
 if sys.argv[2] != 'ignore':
     waits.append(os.wait()[0] == own)
-print(json.dumps([size, before == after, before, waits, len(signals) < 2,
-                  pending]))
+print(json.dumps([size, before == after, before, waits, early, pending]))
 """
 
 
@@ -146,6 +148,12 @@ class Plain(Case):
     def cat(self, **more):
         self.sees_the_data(self.launch("cat", self.path("data"), **more))
 
+    def cat_often(self, **more):
+        """One of these is served, however late the feeder is."""
+        for _ in range(5):
+            self.drop()
+            self.cat(**more)
+
     def start_feeder(self, **more):
         """So that no test depends on how fast one starts."""
         done = self.launch(PATHS["tool"], "feed", "--detach", env=more.get(
@@ -179,7 +187,7 @@ class Served(Plain):
                   "sum = hashlib.sha256()\n"
                   "while piece := file.read(65536):\n    sum.update(piece)\n"
                   "print(sum.hexdigest())")
-        for _ in range(2):
+        for _ in range(5):
             done = self.launch(sys.executable, "-c", script, self.path("data"))
             self.assertEqual(done.stdout.decode(), self.sum + "\n")
             self.assertEqual(self.feeder(), pid)
@@ -187,7 +195,7 @@ class Served(Plain):
         report, = self.reports()
         self.assertGreater(report["feeder"]["memory_bytes"], DATA_BYTES)
         self.assertLess(report["feeder"]["ahead_bytes"], DATA_BYTES * 3 // 2)
-        self.assertEqual(report["processes"], 2)
+        self.assertEqual(report["processes"], 5)
 
     def test_feeder_stays_while_a_program_has_it_and_then_ends(self):
         pid = self.start_feeder()
@@ -231,7 +239,7 @@ class Served(Plain):
                          (1, f"feedgpu: feed: {self.board}: another feeder is "
                           "there\n"))
         self.assertEqual(self.feeder(), feeder.pid)
-        self.cat(env={**self.env, "LD_PRELOAD": line[11:].split()[0]})
+        self.cat_often(env={**self.env, "LD_PRELOAD": line[11:].split()[0]})
         feeder.send_signal(signal.SIGINT)
         out, err = feeder.communicate(timeout=GIVE_UP_S)
         self.assertEqual((feeder.returncode, out, err), (0, "", ""))
@@ -256,8 +264,8 @@ class Unseen(Plain):
         def own_session():
             os.setsid()
         done = subprocess.run(
-            ["sh", "-c", 'exec "$@" $$ $$', "sh", sys.executable, "-c",
-             WITNESS, self.path("data"), kind], env=env, cwd=self.folder,
+            ["sh", "-c", 'exec "$@" $$ $$', "sh", sys.executable, "-S",
+             "-c", WITNESS, self.path("data"), kind], env=env, cwd=self.folder,
             stdin=subprocess.DEVNULL, capture_output=True, check=False,
             preexec_fn=own_session, timeout=GIVE_UP_S)
         self.assertEqual((done.stderr, done.returncode), (b"", 0))
@@ -309,7 +317,7 @@ class Refused(Plain):
 
     def test_forbidden_by_variable_still_finds_one(self):
         self.start_feeder()
-        self.cat(env={**self.env, "FEEDGPU_FEED": "0"})
+        self.cat_often(env={**self.env, "FEEDGPU_FEED": "0"})
         report, = self.reports()
         self.assertGreater(report["feeder"]["memory_bytes"], 0)
 
