@@ -111,7 +111,8 @@ enum fgi_slot_state {
 
 #define FGI_SLOT_STATE 3u  /* bits of word */
 #define FGI_SLOT_WAITED 4u /* a program sleeps on word: a wake is due */
-#define FGI_SLOT_STEP 8u   /* word counts its states in these */
+#define FGI_SLOT_KEPT 8u   /* of READY: no other block will take its place */
+#define FGI_SLOT_STEP 16u  /* word counts its states in these */
 
 /*
  * A reader takes word, tag, offset, length, copies, and takes word again: if it

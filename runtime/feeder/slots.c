@@ -71,14 +71,13 @@ static struct fgi_slot *slot_of(struct fgi_slots *slots,
 /* Let the word say another state; wake who waits for the one before. What is
  * stored with release order after it is seen after it. */
 static void move(struct fgi_slots *slots, struct fgi_feed_block *block,
-                 enum fgi_slot_state state)
+                 uint32_t state)
 {
     struct fgi_slot *slot = slot_of(slots, block);
     uint32_t before;
 
     block->count++;
-    before = atomic_exchange(&slot->word,
-                             block->count * FGI_SLOT_STEP | (uint32_t)state);
+    before = atomic_exchange(&slot->word, block->count * FGI_SLOT_STEP | state);
     if ((before & FGI_SLOT_WAITED) != 0) {
         syscall(SYS_futex, &slot->word, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
     }
@@ -113,7 +112,9 @@ void fgi_slots_ready(struct fgi_slots *slots, struct fgi_feed_block *block,
                           memory_order_release);
     atomic_store_explicit(&slot->length_bytes, block->length_bytes,
                           memory_order_release);
-    move(slots, block, FGI_SLOT_READY);
+    move(slots, block,
+         FGI_SLOT_READY |
+             (block->place.turn == FGI_PLACE_KEPT ? FGI_SLOT_KEPT : 0));
 }
 
 void fgi_slots_drop(struct fgi_slots *slots, struct fgi_feed_block *block)

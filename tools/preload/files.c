@@ -35,6 +35,7 @@ static struct {
     _Atomic uint32_t state;
     _Atomic uint32_t id;          /* of the file, with STATE_FILE */
     _Atomic uint64_t next_offset; /* where the last read ended */
+    _Atomic uint64_t told_offset; /* where the last read ended that was told */
     _Atomic uint64_t look_ns;     /* LOOKING: not before that */
 } fds[FD_MAX];
 
@@ -162,6 +163,8 @@ static bool classify(int fd, const char *path, struct fgi_feed_key *key)
         return false;
     }
     shim_key(&info, key);
+    atomic_store_explicit(&fds[fd].told_offset, OFFSET_NEVER,
+                          memory_order_relaxed);
     atomic_store_explicit(&fds[fd].next_offset, OFFSET_NEVER,
                           memory_order_relaxed);
     return true;
@@ -297,6 +300,12 @@ bool shim_moves_on(int fd, uint64_t offset, uint64_t bytes)
         &fds[fd].next_offset, offset + bytes, memory_order_relaxed);
     return offset != last || (offset + bytes) / FGI_FEED_BLOCK_BYTES !=
                                  offset / FGI_FEED_BLOCK_BYTES;
+}
+
+uint64_t shim_told(int fd, uint64_t offset)
+{
+    return atomic_exchange_explicit(&fds[fd].told_offset, offset,
+                                    memory_order_relaxed);
 }
 
 bool shim_is_first(int fd)

@@ -44,12 +44,21 @@
 
 static __thread uint32_t vain_hopes __attribute__((tls_model("initial-exec")));
 
+/* Reads that large bypass the cache on the way out; after smaller ones the
+ * program finds its data there. */
+#define STREAM_BYTES_MIN ((size_t)4 << 20)
+
+/* So far ahead everything is looked for before a read is not told. */
+#define QUIET_BYTES (UINT64_C(8) << 20)
+
 /* What a call needs while it is under way. */
 struct take {
     struct shim_file *file;
     struct fgi_actor *actor;
     bool is_expected;   /* goes on where the last read ended, or begins at 0 */
+    bool is_asked;      /* the kernel said just now that all is as it was */
     bool is_off;        /* the file has changed, or memory is not plain */
+    bool is_large;      /* more than the program's caches hold */
     uint64_t wait_ns;   /* of this call: asleep for blocks */
     uint64_t kernel_ns; /* of this call: in the kernel's reads */
 };
@@ -91,8 +100,12 @@ static void sleep_for(struct fgi_slot *slot, uint32_t word)
 /* Wait while the slot is being read. False: it takes too long. */
 static bool await(struct take *take, struct fgi_slot *slot)
 {
+    if (state_of(slot) != FGI_SLOT_READING) {
+        return true;
+    }
     uint64_t start_ns = shim_now_ns();
     uint64_t now_ns = start_ns;
+    take->is_asked = false;
     for (;;) {
         uint32_t word = atomic_load(&slot->word);
         if ((word & FGI_SLOT_STATE) != FGI_SLOT_READING) {
@@ -126,6 +139,7 @@ static struct fgi_slot *hope(struct take *take, uint64_t offset)
             slot = NULL;
         }
     }
+    take->is_asked = false;
     vain_hopes = slot != NULL ? 0 : vain_hopes + 1;
     take->wait_ns += shim_now_ns() - start_ns;
     return slot;
@@ -186,11 +200,17 @@ static size_t copy_piece(struct take *take, void *to, size_t bytes,
         return 0;
     }
     bytes = bytes < length - in ? bytes : length - in;
-    if (!is_unchanged(take->file) || !has_memory(to, bytes)) {
+    if ((!take->is_asked && !is_unchanged(take->file)) ||
+        !has_memory(to, bytes)) {
         take->is_off = true;
         return 0;
     }
-    fgi_copy_streaming(to, view->arena + at + in, bytes);
+    take->is_asked = false;
+    if (take->is_large) {
+        fgi_copy_streaming(to, view->arena + at + in, bytes);
+    } else {
+        memcpy(to, view->arena + at + in, bytes);
+    }
     atomic_thread_fence(memory_order_acquire);
     if (atomic_load_explicit(&slot->word, memory_order_relaxed) != word) {
         shim_add(&take->actor->fallbacks, 1);
@@ -271,20 +291,54 @@ static ssize_t take_all(struct take *take, const struct shim_call *call,
     return (ssize_t)done;
 }
 
-static void tell_read(const struct shim_file *file, const struct stat *info,
+/* The block is there, and stays. */
+static bool is_kept(const struct shim_file *file, uint64_t offset)
+{
+    const struct fgi_slot *slot = find_slot(file, offset);
+    uint32_t word =
+        slot != NULL ? atomic_load_explicit(&slot->word, memory_order_relaxed)
+                     : 0;
+    return (word & FGI_SLOT_STATE) == FGI_SLOT_READY &&
+           (word & FGI_SLOT_KEPT) != 0;
+}
+
+/* Nothing is to be done for this read, nor for the next ones. */
+static bool is_quiet(const struct take *take, uint64_t size_bytes,
+                     uint64_t offset, uint64_t bytes)
+{
+    uint64_t ahead = offset + bytes + QUIET_BYTES;
+    return take->is_expected && bytes <= FGI_FEED_BLOCK_BYTES &&
+           offset / QUIET_BYTES == (offset + bytes) / QUIET_BYTES &&
+           is_kept(take->file, offset) &&
+           is_kept(take->file, offset + bytes - 1) &&
+           is_kept(take->file, ahead < size_bytes ? ahead : size_bytes - 1);
+}
+
+/*
+ * Tell of a read, and with it of those before that were quiet: where all lies
+ * in memory a word now and then will do, and waking the feeder for each block
+ * costs more than copying a part of it.
+ */
+static void tell_read(const struct take *take, const struct stat *info,
                       uint64_t offset, uint64_t bytes)
 {
-    if (shim_moves_on(file->fd, offset, bytes)) {
-        struct fgi_event event = {
-            .kind = FGI_EVENT_READ,
-            .fd = file->fd,
-            .file_id = file->id,
-            .offset = offset,
-            .bytes = bytes,
-        };
-        shim_key(info, &event.key);
-        shim_tell(file->view, &event, NULL);
+    const struct shim_file *file = take->file;
+    if (!shim_moves_on(file->fd, offset, bytes) ||
+        (file->entry != NULL &&
+         is_quiet(take, (uint64_t)info->st_size, offset, bytes))) {
+        return;
     }
+    uint64_t told = shim_told(file->fd, offset + bytes);
+    uint64_t first = take->is_expected && told <= offset ? told : offset;
+    struct fgi_event event = {
+        .kind = FGI_EVENT_READ,
+        .fd = file->fd,
+        .file_id = file->id,
+        .offset = first,
+        .bytes = offset + bytes - first,
+    };
+    shim_key(info, &event.key);
+    shim_tell(file->view, &event, NULL);
 }
 
 /* The flags of the descriptor as it is now, whoever made it so. */
@@ -349,8 +403,10 @@ bool shim_serve(struct shim_file *file, const struct shim_call *call,
         .file = file,
         .actor = shim_actor(file->view),
         .is_expected = offset == shim_expected(call->fd),
+        .is_asked = file->entry != NULL,
+        .is_large = bytes >= STREAM_BYTES_MIN,
     };
-    tell_read(file, &info, offset, bytes);
+    tell_read(&take, &info, offset, bytes);
     if (!call->has_offset) {
         off_t end = lseek(call->fd, (off_t)bytes, SEEK_CUR);
         if (end < 0) {

@@ -165,6 +165,10 @@ bool shim_is_same(const struct shim_file *file, const struct stat *info);
 /* Note where a read ends; true when the feeder should hear of this read. */
 bool shim_moves_on(int fd, uint64_t offset, uint64_t bytes);
 
+/* Note where the read ends that is being told; gives where the one before
+ * ended, UINT64_MAX if there was none. */
+uint64_t shim_told(int fd, uint64_t offset);
+
 /* True once: for the first read since the descriptor was opened. */
 bool shim_is_first(int fd);
 
