@@ -5,7 +5,10 @@
 #include <stdint.h>
 #include <string.h>
 #if defined(__x86_64__)
+#include <cpuid.h>
 #include <immintrin.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #endif
 
 /*
@@ -42,9 +45,44 @@ stream_avx2(uint8_t *to, const uint8_t *from, size_t bytes)
     memcpy(to, from, bytes);
 }
 
+/* The processor has AVX2, and the kernel saves its registers. */
+static bool ask_for_avx2(void)
+{
+    const uint32_t osxsave_and_avx = 3u << 27;
+    uint32_t a = 0;
+    uint32_t b = 0;
+    uint32_t c = 0;
+    uint32_t d = 0;
+
+    if (__get_cpuid(1, &a, &b, &c, &d) == 0 ||
+        (c & osxsave_and_avx) != osxsave_and_avx) {
+        return false;
+    }
+    __asm__("xgetbv" : "=a"(a), "=d"(d) : "c"(0));
+    return (a & 6u) == 6u && __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 &&
+           (b & 1u << 5) != 0;
+}
+
+/*
+ * Asked once, when it is first needed. Not with __builtin_cpu_supports: that
+ * asks a dozen questions before main, of which each costs microseconds in a
+ * virtual machine, and the shim is in every short-lived program.
+ */
+static bool has_avx2(void)
+{
+    static _Atomic int answer; /* 1: no, 2: yes */
+    int known = atomic_load_explicit(&answer, memory_order_relaxed);
+
+    if (known == 0) {
+        known = ask_for_avx2() ? 2 : 1;
+        atomic_store_explicit(&answer, known, memory_order_relaxed);
+    }
+    return known == 2;
+}
+
 void fgi_copy_streaming(void *to, const void *from, size_t bytes)
 {
-    if (bytes >= STREAM_BYTES_MIN && __builtin_cpu_supports("avx2")) {
+    if (bytes >= STREAM_BYTES_MIN && has_avx2()) {
         stream_avx2(to, from, bytes);
         return;
     }
