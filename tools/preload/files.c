@@ -147,13 +147,31 @@ static uint32_t look(const struct fgi_board_view *view, int fd,
     return state;
 }
 
+/*
+ * A program that opens some small files and ends is not worth mapping the
+ * board for: that takes longer than they do. Four of those that are usually
+ * fed are, or many tiny ones.
+ */
+#define REASONS_MIN 64u
+#define REASONS_OF_SMALL 16u
+
+static bool is_worth_attaching(uint64_t size_bytes)
+{
+    static _Atomic uint32_t reasons;
+    uint32_t more =
+        size_bytes >= FGI_FEED_FILE_BYTES_MIN ? REASONS_OF_SMALL : 1;
+    return shim_view() != NULL || size_bytes >= FGI_FEED_BLOCK_BYTES ||
+           atomic_fetch_add_explicit(&reasons, more, memory_order_relaxed) >=
+               REASONS_MIN;
+}
+
 /* First sight of a descriptor; says whether it is worth watching. */
 static bool classify(int fd, const char *path, struct fgi_feed_key *key)
 {
     struct stat info;
     set(fd, STATE_IGNORED);
     if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode) || info.st_size == 0 ||
-        !is_plain_reading(fd)) {
+        !is_worth_attaching((uint64_t)info.st_size) || !is_plain_reading(fd)) {
         return false;
     }
     const struct fgi_board_view *view =
