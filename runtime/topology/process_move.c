@@ -238,9 +238,14 @@ static bool take_thread(const char *name, void *context)
     return move->status == FG_OK;
 }
 
+/* A thread that ends while the kernel lists them may hide another one: one
+ * pass that finds nothing new is no proof. */
+#define QUIET_PASSES 3u
+
 static enum fg_status set_threads(struct move *move)
 {
     int32_t pid = move->process->info.pid;
+    uint32_t quiet_passes = 0;
     char path[FGI_PROCESS_PATH_BYTES];
 
     snprintf(path, sizeof(path), "/proc/%d/task", pid);
@@ -257,8 +262,12 @@ static enum fg_status set_threads(struct move *move)
             fgi_prefix(&why, "process %d", pid);
             return fgi_error_copy(move->err, &why);
         }
-        if (move->status != FG_OK || move->unsettled == 0) {
+        if (move->status != FG_OK) {
             return move->status;
+        }
+        quiet_passes = move->unsettled == 0 ? quiet_passes + 1 : 0;
+        if (quiet_passes == QUIET_PASSES) {
+            return FG_OK;
         }
     }
     return fgi_fail(move->err, FG_ERR_STATE,
