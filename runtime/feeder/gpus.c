@@ -15,7 +15,7 @@ static void copy_text(char *to, const char *from, size_t bytes)
     memcpy(to, from, bytes);
     to[bytes - 1] = '\0';
     for (char *c = to; *c != '\0'; c++) {
-        *c = *c < ' ' || *c > '~' ? '?' : *c;
+        *c = (char)(*c < ' ' || *c > '~' ? '?' : *c);
     }
 }
 

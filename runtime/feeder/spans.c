@@ -193,7 +193,7 @@ static bool drain(struct fg_feeder *feeder, uint64_t now_ns, bool is_final)
                                 now_ns - spans->stuck_ns > STUCK_NS);
 
     while (spans->head != end) {
-        struct fgi_span span;
+        struct fgi_span span = {.kind = 0};
         uint64_t sequence = copy_span(&feeder->share.view, spans->head, &span);
 
         if (sequence < spans->head + 1 && !is_late) {

@@ -23,7 +23,7 @@ static void variable_name(const struct command *command,
     int length = snprintf(name, NAME_BYTES, "%s", command->prefix);
     for (const char *c = option->name; *c != '\0' && length < NAME_BYTES - 1;
          c++) {
-        name[length++] = *c == '-' ? '_' : (char)toupper((unsigned char)*c);
+        name[length++] = (char)(*c == '-' ? '_' : toupper((unsigned char)*c));
     }
     name[length] = '\0';
 }

@@ -83,9 +83,15 @@ static _Noreturn void become_program(const struct launch *launch, int fd)
 static void note_setback(struct launch *launch, const struct setback *setback)
 {
     struct launch_bind *bind = launch->bind;
+    if (setback->what == SETBACK_EXEC) {
+        launch->exec_errno = setback->errno_value;
+        return;
+    }
+    if (bind == NULL) {
+        return; /* nothing was to be bound */
+    }
     switch (setback->what) {
     case SETBACK_EXEC:
-        launch->exec_errno = setback->errno_value;
         break;
     case SETBACK_CPUS:
         bind->is_bound = false;

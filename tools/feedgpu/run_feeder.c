@@ -109,7 +109,7 @@ void run_feeder_collect(struct run *run)
         run->group_known =
             run->group_count < RUN_ROOM ? run->group_count : RUN_ROOM;
     }
-    if (run->is_alone) {
+    if (run->is_alone && run->actors != NULL) {
         note_span(run);
     }
 }

@@ -37,6 +37,7 @@
     X(cuptiActivityFlushAll)                                                   \
     X(cuptiActivityFlushPeriod)
 
+/* NOLINTNEXTLINE(bugprone-macro-parentheses): it is a name. */
 #define CUPTI_API_MEMBER(name) __typeof__(name) *name;
 struct cupti_api {
     CUPTI_API_MAP(CUPTI_API_MEMBER)

@@ -80,6 +80,7 @@
     X(sendfile64, ssize_t, (int, int, off_t *, size_t))                        \
     X(copy_file_range, ssize_t, (int, off_t *, int, off_t *, size_t, unsigned))
 
+/* NOLINTNEXTLINE(bugprone-macro-parentheses): they are types and names. */
 #define SHIM_REAL_MEMBER(name, returns, parameters) returns(*name) parameters;
 struct shim_real {
     SHIM_REAL_MAP(SHIM_REAL_MEMBER)

@@ -29,8 +29,8 @@ static int opened(int fd, const char *path, int flags, uint64_t start_ns)
     return fd;
 }
 
-/* The third argument of open, where there is one. */
-#define TAKE_MODE(flags, mode)                                                 \
+/* The third argument of open, where there is one; the mode is declared. */
+#define TAKE_MODE(flags)                                                       \
     mode_t mode = 0;                                                           \
     if (((flags)&O_CREAT) != 0 || ((flags)&O_TMPFILE) == O_TMPFILE) {          \
         va_list rest;                                                          \
@@ -42,7 +42,7 @@ static int opened(int fd, const char *path, int flags, uint64_t start_ns)
 #define DEFINE_OPEN(name)                                                      \
     SHIM_EXPORT int name(const char *path, int flags, ...)                     \
     {                                                                          \
-        TAKE_MODE(flags, mode)                                                 \
+        TAKE_MODE(flags)                                                       \
         uint64_t start_ns = shim_now_ns();                                     \
         int fd = shim_real()->name(path, flags, mode);                         \
         return opened(fd, path, flags, start_ns);                              \
@@ -54,7 +54,7 @@ DEFINE_OPEN(open64)
 #define DEFINE_OPENAT(name)                                                    \
     SHIM_EXPORT int name(int folder, const char *path, int flags, ...)         \
     {                                                                          \
-        TAKE_MODE(flags, mode)                                                 \
+        TAKE_MODE(flags)                                                       \
         uint64_t start_ns = shim_now_ns();                                     \
         int fd = shim_real()->name(folder, path, flags, mode);                 \
         bool is_whole = fd >= 0 && (folder == AT_FDCWD || path[0] == '/');     \
