@@ -167,14 +167,11 @@ enum fg_status fgi_measure_cpus(const struct fg_topology *topology,
 static uint64_t room_of(const struct fg_topology *topology, int32_t node_number)
 {
     const struct fg_node *node = fg_topology_find_node(topology, node_number);
-    uint64_t room;
+    uint64_t room = fgi_node_room_bytes(node);
 
-    if (node == NULL || node->free_bytes == FG_UNKNOWN) {
+    if (room == FG_UNKNOWN) {
         return FG_UNKNOWN;
     }
-    /* Half of the page cache: the rest may be dirty, or in use. */
-    room = node->free_bytes;
-    room += node->cache_bytes == FG_UNKNOWN ? 0 : node->cache_bytes / 2;
     return room > ROOM_MARGIN_BYTES ? room - ROOM_MARGIN_BYTES : 0;
 }
 

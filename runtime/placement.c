@@ -239,15 +239,13 @@ enum fg_status fgi_placement_check_room(struct fgi_placement *placement,
         return FG_OK;
     }
     node = fg_topology_find_node(placement->topology, placement->place.node);
-    if (node == NULL || node->free_bytes == FG_UNKNOWN) {
+    room = fgi_node_room_bytes(node);
+    if (room == FG_UNKNOWN) {
         return fgi_fail(err, FG_ERR_MEMORY,
                         "placement: node %d: free memory: unknown, and "
                         "placement is strict",
                         placement->place.node);
     }
-    /* Half of the page cache: the rest may be dirty, or in use. */
-    room = node->free_bytes;
-    room += node->cache_bytes == FG_UNKNOWN ? 0 : node->cache_bytes / 2;
     if (bytes + bytes / 16 + ROOM_MARGIN_BYTES <= room) {
         return FG_OK;
     }

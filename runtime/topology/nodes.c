@@ -303,3 +303,12 @@ enum fg_status fgi_topology_read_nodes(struct fg_topology *topology,
     fgi_free(scan);
     return status;
 }
+
+uint64_t fgi_node_room_bytes(const struct fg_node *node)
+{
+    if (node == NULL || node->free_bytes == FG_UNKNOWN) {
+        return FG_UNKNOWN;
+    }
+    return node->free_bytes +
+           (node->cache_bytes == FG_UNKNOWN ? 0 : node->cache_bytes / 2);
+}

@@ -77,6 +77,12 @@ struct fg_topology {
     struct fgi_kept *kept;            /* owned strings */
 };
 
+/*
+ * Bytes that the node could give: what is free, and half of its page cache, as
+ * the rest may be dirty or in use. FG_UNKNOWN, also for NULL. nodes.c
+ */
+uint64_t fgi_node_room_bytes(const struct fg_node *node);
+
 /* Fill the nodes, with their flags. Errors: MEMORY. nodes.c */
 enum fg_status fgi_topology_read_nodes(struct fg_topology *topology,
                                        struct fg_error *err);
