@@ -43,7 +43,9 @@ static uint64_t run_turn(struct fg_feeder *feeder, size_t done_count)
     fgi_plan_run(feeder, now_ns);
     fgi_watch_idle(feeder, now_ns);
     atomic_store(&feeder->is_calm, fgi_walk_is_calm(&feeder->walk) ? 1 : 0);
-    fgi_touch_want(&feeder->touch, feeder->arena.keep_top);
+    if (feeder->arena.keep_top > 0) {
+        fgi_touch_want(&feeder->touch, feeder->arena.keep_top);
+    }
     pthread_mutex_unlock(&feeder->mutex);
     return now_ns + (is_level ? TURN_NS : LATE_NS);
 }
@@ -69,15 +71,14 @@ static void loop(struct fg_feeder *feeder)
 /* Counters stay readable until the very end: nothing is forgotten here. */
 static void hide_all(struct fg_feeder *feeder)
 {
+    struct fgi_records *files = &feeder->files;
     struct fgi_slots *slots = &feeder->slots;
 
     pthread_mutex_lock(&feeder->mutex);
-    for (uint32_t i = 0; i < feeder->files.count; i++) {
-        if (feeder->files.records[i].id != 0) {
-            fgi_records_hide(&feeder->files, &feeder->files.records[i]);
-        }
+    for (uint32_t i = 0; i < files->used_count; i++) {
+        fgi_records_hide(files, &files->records[files->used[i]]);
     }
-    for (uint32_t i = 0; i < slots->count; i++) {
+    for (uint32_t i = 0; i < slots->count && slots->there_count > 0; i++) {
         if (slots->blocks[i].state == FGI_BLOCK_READING ||
             slots->blocks[i].state == FGI_BLOCK_READY) {
             fgi_slots_drop(slots, &slots->blocks[i]);

@@ -89,7 +89,7 @@ static void add_counts(struct fg_feeder *feeder, struct fg_feeder_stats *stats)
 
 static bool is_shown(const struct fgi_record *record)
 {
-    return record->id != 0 && !record->is_retired;
+    return !record->is_retired;
 }
 
 static void add_mapped(struct fg_feeder *feeder, struct fg_feeder_stats *stats)
@@ -97,8 +97,9 @@ static void add_mapped(struct fg_feeder *feeder, struct fg_feeder_stats *stats)
     for (uint32_t i = 0; i < feeder->folders.count; i++) {
         stats->mapped_bytes += feeder->folders.folders[i].group.mapped_bytes;
     }
-    for (uint32_t i = 0; i < feeder->files.count; i++) {
-        const struct fgi_record *record = &feeder->files.records[i];
+    for (uint32_t i = 0; i < feeder->files.used_count; i++) {
+        const struct fgi_record *record =
+            &feeder->files.records[feeder->files.used[i]];
 
         if (is_shown(record)) {
             stats->mapped_bytes +=
@@ -196,8 +197,9 @@ static void sum_folders(struct fg_feeder *feeder, struct sum *sums)
         memcpy(sums[i].patterns, feeder->folders.folders[i].patterns,
                sizeof(sums[i].patterns));
     }
-    for (uint32_t i = 0; i < feeder->files.count; i++) {
-        const struct fgi_record *record = &feeder->files.records[i];
+    for (uint32_t i = 0; i < feeder->files.used_count; i++) {
+        const struct fgi_record *record =
+            &feeder->files.records[feeder->files.used[i]];
         struct sum *sum;
 
         if (!is_shown(record) || record->folder == FGI_NO_INDEX) {

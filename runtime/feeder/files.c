@@ -17,7 +17,8 @@ enum fg_status fgi_records_init(struct fgi_records *files,
     files->count = view->file_mask + 1;
     files->next_id = 1;
     files->records = fgi_alloc(files->count, sizeof(*files->records));
-    if (files->records == NULL) {
+    files->used = fgi_alloc(files->count, sizeof(*files->used));
+    if (files->records == NULL || files->used == NULL) {
         return fgi_fail(err, FG_ERR_MEMORY, "feeder: %u files", files->count);
     }
     return FG_OK;
@@ -25,11 +26,12 @@ enum fg_status fgi_records_init(struct fgi_records *files,
 
 void fgi_records_fini(struct fgi_records *files)
 {
-    for (uint32_t i = 0; files->records != NULL && i < files->count; i++) {
-        if (files->records[i].id != 0) {
-            fgi_records_remove(files, &files->records[i]);
-        }
+    while (files->used_count > 0) {
+        uint32_t last = files->used[files->used_count - 1];
+
+        fgi_records_remove(files, &files->records[last]);
     }
+    fgi_free(files->used);
     fgi_free(files->records);
     memset(files, 0, sizeof(*files));
 }
@@ -119,7 +121,8 @@ bool fgi_records_add(struct fgi_records *files, struct fgi_record *record,
     atomic_store_explicit(&entry->ctime_ns, key->ctime_ns,
                           memory_order_relaxed);
     atomic_store_explicit(&entry->id, record->id, memory_order_release);
-    files->used_count++;
+    record->used_index = files->used_count;
+    files->used[files->used_count++] = (uint32_t)(record - files->records);
     return true;
 }
 
@@ -200,11 +203,14 @@ void fgi_records_shut(struct fgi_records *files, struct fgi_record *record)
 
 void fgi_records_remove(struct fgi_records *files, struct fgi_record *record)
 {
+    uint32_t last = files->used[--files->used_count];
+
+    files->used[record->used_index] = last;
+    files->records[last].used_index = record->used_index;
     fgi_records_hide(files, record);
     fgi_records_shut(files, record);
     fgi_free(record->pattern);
     fgi_free(record->path);
     memset(record, 0, sizeof(*record));
     record->fd = -1;
-    files->used_count--;
 }

@@ -49,6 +49,7 @@ struct fgi_record {
     int32_t pid_fd;
     uint32_t reading;     /* reads in flight */
     uint32_t blocks;      /* of it in the arena, READING included */
+    uint32_t used_index;  /* in files.used */
     uint32_t open_index;  /* in files.open, when fd is */
     uint32_t active_next; /* list of files to read ahead in */
     uint8_t look;         /* enum fgi_look */
@@ -66,7 +67,8 @@ struct fgi_records {
     struct fgi_record *records;        /* one for each entry; owned */
     uint32_t count;
     uint32_t next_id;
-    uint32_t used_count;                 /* records */
+    uint32_t used_count;                 /* records; entries of used */
+    uint32_t *used;                      /* in no order; owned */
     uint32_t open_count;                 /* descriptors; entries of open */
     uint32_t open[FGI_RECORDS_OPEN_MAX]; /* records with one, in no order */
 };
@@ -106,8 +108,8 @@ void fgi_records_set_mode(struct fgi_records *files,
 struct fgi_feed_file *fgi_records_entry(struct fgi_records *files,
                                         const struct fgi_record *record);
 
-/* Hide it from programs; the record is free then. Its blocks and reads are
- * gone already. */
+/* Hide it from programs; the record is free then, and the last of files.used
+ * takes its place there. Its blocks and reads are gone already. */
 void fgi_records_remove(struct fgi_records *files, struct fgi_record *record);
 
 /* Hide it from programs at once; everything else stays. */

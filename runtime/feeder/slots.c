@@ -95,6 +95,7 @@ void fgi_slots_begin(struct fgi_slots *slots, struct fgi_feed_block *block)
     atomic_store_explicit(&slot->length_bytes, block->length_bytes,
                           memory_order_release);
     block->state = FGI_BLOCK_READING;
+    slots->there_count++;
     move(slots, block, FGI_SLOT_READING);
 }
 
@@ -123,6 +124,7 @@ void fgi_slots_drop(struct fgi_slots *slots, struct fgi_feed_block *block)
            block->state == FGI_BLOCK_READY);
     block->state =
         block->state == FGI_BLOCK_READING ? FGI_BLOCK_LEAVING : FGI_BLOCK_FREE;
+    slots->there_count--;
     move(slots, block, FGI_SLOT_EMPTY);
     /* Programs look on when they meet it, should its block come back in
      * another slot. */

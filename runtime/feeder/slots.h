@@ -43,6 +43,7 @@ struct fgi_slots {
     const struct fgi_board_view *view; /* borrowed */
     struct fgi_feed_block *blocks;     /* one for each slot; owned */
     uint32_t count;
+    uint32_t there_count; /* blocks that are READING or READY */
 };
 
 enum fg_status fgi_slots_init(struct fgi_slots *slots,

@@ -17,8 +17,9 @@
 #endif
 
 #define HUGE_BYTES FGI_MIB(2)
-#define START_BYTES FGI_MIB(64)
-#define AHEAD_BYTES FGI_MIB(256)
+/* Ahead of use: as much again as is used, within these. */
+#define AHEAD_BYTES_MIN FGI_MIB(64)
+#define AHEAD_BYTES_MAX FGI_MIB(256)
 #define SAMPLE_BYTES FGI_MIB(64)
 
 /*
@@ -79,7 +80,6 @@ enum fg_status fgi_touch_start(struct fgi_touch *touch, uint8_t *base,
     touch->node = node;
     fgi_gate_init(&touch->gate);
     touch->policy_errno = node >= 0 ? fgi_numa_prefer(base, bytes, node) : 0;
-    atomic_store(&touch->wanted_bytes, fgi_min(START_BYTES, touch->bytes));
     return fgi_thread_start(&touch->thread, "fg-touch", node, touch_main, touch,
                             err);
 }
@@ -87,12 +87,13 @@ enum fg_status fgi_touch_start(struct fgi_touch *touch, uint8_t *base,
 void fgi_touch_want(struct fgi_touch *touch, uint64_t used_bytes)
 {
     uint64_t wanted = atomic_load(&touch->wanted_bytes);
+    uint64_t ahead = fgi_clamp(used_bytes, AHEAD_BYTES_MIN, AHEAD_BYTES_MAX);
 
     atomic_store(&touch->used_bytes, used_bytes);
-    if (wanted == touch->bytes || used_bytes + AHEAD_BYTES / 2 < wanted) {
+    if (wanted == touch->bytes || used_bytes + ahead / 2 < wanted) {
         return;
     }
-    wanted = fgi_align_up(used_bytes + AHEAD_BYTES, HUGE_BYTES);
+    wanted = fgi_align_up(used_bytes + ahead, HUGE_BYTES);
     if (wanted > touch->keep_bytes) {
         wanted = touch->bytes; /* and the ring */
     }
