@@ -63,7 +63,7 @@ void fgi_doubt_run(struct fg_feeder *feeder, uint64_t now_ns)
             continue;
         }
         if (record->look == FGI_LOOK_CACHED && was_cold(feeder, record)) {
-            fgi_watch_look(feeder, record, &record->key, record->path);
+            fgi_inspect_ask(feeder, record, &record->key, record->path);
         }
         record->is_doubted = false;
     }

@@ -211,38 +211,54 @@ bool fgi_events_run(struct fg_feeder *feeder, uint64_t now_ns);
  * written. True: there may be more. */
 bool fgi_spans_run(struct fg_feeder *feeder, bool is_final);
 
-/* ---- watch.c: what becomes of a file --------------------------------------
+/* ---- watch.c: what programs tell ------------------------------------------
  */
+
+/* How soon a file that could not be fed is looked at again, if it is used. */
+#define FGI_RETRY_NS FGI_NS_PER_S
 
 /* A program's event, checked. */
 void fgi_watch_event(struct fg_feeder *feeder, const struct fgi_event *event,
                      uint64_t now_ns);
 
+/* A record for a file; one that was not used lately may go for it. NULL: no
+ * place. */
+struct fgi_record *fgi_watch_add(struct fg_feeder *feeder,
+                                 const struct fgi_feed_key *key,
+                                 uint64_t now_ns);
+
+/* A file's pattern, made at the first call. NULL: out of memory, or a file of
+ * one block, which needs none. */
+struct fgi_pattern *fgi_watch_pattern(struct fgi_record *record);
+
 /* Whether to look at a file again, which could not be fed before. */
 bool fgi_watch_may_look(const struct fgi_record *record, uint64_t now_ns);
 
+/* Close descriptors that nobody needs. */
+void fgi_watch_idle(struct fg_feeder *feeder, uint64_t now_ns);
+
+/* ---- inspect.c: looking files over ----------------------------------------
+ */
+
 /* Ask the pool to look at a file (again). */
-void fgi_watch_look(struct fg_feeder *feeder, struct fgi_record *record,
-                    const struct fgi_feed_key *key, const char *path);
+void fgi_inspect_ask(struct fg_feeder *feeder, struct fgi_record *record,
+                     const struct fgi_feed_key *key, const char *path);
 
 /* Ask the pool to look at a file that is expected. False: out of memory. */
 typedef void (*fgi_guess_fn)(void *feeder, uint64_t reference,
                              struct fgi_look_answer *answer, uint64_t now_ns);
-bool fgi_watch_guess(struct fg_feeder *feeder, const char *path,
-                     uint64_t reference, fgi_guess_fn finish);
+bool fgi_inspect_guess(struct fg_feeder *feeder, const char *path,
+                       uint64_t reference, fgi_guess_fn finish);
 
 /* Feed an expected file that was found fit. NULL: there is nothing to read. */
-struct fgi_record *fgi_watch_expect(struct fg_feeder *feeder,
-                                    struct fgi_look_answer *answer,
-                                    uint64_t now_ns);
+struct fgi_record *fgi_inspect_expect(struct fg_feeder *feeder,
+                                      struct fgi_look_answer *answer,
+                                      uint64_t now_ns);
 
 /* Read a FED file from its start, as if it had been opened. False: all of
  * that is there. */
-bool fgi_watch_restart(struct fg_feeder *feeder, struct fgi_record *record,
-                       uint64_t now_ns);
-
-/* Close descriptors that nobody needs. */
-void fgi_watch_idle(struct fg_feeder *feeder, uint64_t now_ns);
+bool fgi_inspect_restart(struct fg_feeder *feeder, struct fgi_record *record,
+                         uint64_t now_ns);
 
 /* ---- doubt.c: small files that were read too soon for us ------------------
  */

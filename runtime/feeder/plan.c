@@ -203,7 +203,7 @@ static bool feed(struct fg_feeder *feeder, struct fgi_record *record,
         return false;
     }
     if (record->fd < 0) {
-        fgi_watch_look(feeder, record, &record->key, record->path);
+        fgi_inspect_ask(feeder, record, &record->key, record->path);
         return false; /* the answer puts it on the list again */
     }
     if (record->is_missed && record->align_bytes > 1 && record->reading == 0 &&

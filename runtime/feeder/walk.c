@@ -260,7 +260,7 @@ static void finish_guess(void *context, uint64_t reference,
         answer->key.size_bytes < feeder->config.file_bytes_min) {
         return;
     }
-    record = fgi_watch_expect(feeder, answer, now_ns);
+    record = fgi_inspect_expect(feeder, answer, now_ns);
     if (record != NULL) {
         remember(feeder, reference, record);
         add_guess(feeder, record, now_ns);
@@ -277,7 +277,7 @@ static void expect(struct fg_feeder *feeder, struct fgi_walk_folder *folder,
     int length;
 
     if (record != NULL && record->look == FGI_LOOK_FED) {
-        if (fgi_watch_restart(feeder, record, now_ns)) {
+        if (fgi_inspect_restart(feeder, record, now_ns)) {
             add_guess(feeder, record, now_ns);
         }
         return;
@@ -289,8 +289,8 @@ static void expect(struct fg_feeder *feeder, struct fgi_walk_folder *folder,
     length = snprintf(path, sizeof(path), "%s/%s", folder->path,
                       fgi_listing_name(&folder->listing, number));
     if (length > 0 && (size_t)length < sizeof(path) &&
-        fgi_watch_guess(feeder, path, reference_to(folder, number),
-                        finish_guess)) {
+        fgi_inspect_guess(feeder, path, reference_to(folder, number),
+                          finish_guess)) {
         feeder->walk.asking_count++;
     }
 }
