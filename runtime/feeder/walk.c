@@ -8,17 +8,19 @@
 
 #include "runtime/base/clock.h"
 #include "runtime/base/error.h"
+#include "runtime/base/math.h"
 #include "runtime/base/mem.h"
 #include "runtime/feeder/feeder.h"
 #include "runtime/feeder/listing.h"
 
 #define PROBES 16u
-#define REACH 32u              /* how far ahead of each open to look */
+#define REACH 128u             /* how far ahead of each open to look */
 #define OPENS_MIN 2u           /* before a folder is listed */
 #define MISSES_MAX 8u          /* before it is listed again */
 #define LISTED_NS FGI_NS_PER_S /* but not sooner */
 /* An expected file that was not opened for so long was expected wrongly. */
 #define GUESS_NS (10 * FGI_NS_PER_S)
+#define EXPIRE_NS FGI_NS_PER_S /* how often that is looked at */
 #define CACHED_RUN 32u
 #define CACHED_SKIP 8u
 
@@ -155,23 +157,37 @@ static void end_guess(struct fgi_walk *walk, struct fgi_walk_guess *guess)
     *guess = (struct fgi_walk_guess){0};
 }
 
+/* The guess that it will be opened, or NULL. */
+static struct fgi_walk_guess *guess_of(struct fgi_walk *walk,
+                                       const struct fgi_record *record)
+{
+    struct fgi_walk_guess *guess;
+
+    if (record->guess == 0) {
+        return NULL;
+    }
+    guess = &walk->guesses[record->guess - 1];
+    return guess->file_id == record->id ? guess : NULL;
+}
+
 /* The file was opened: was it expected? */
 static void settle_guess(struct fg_feeder *feeder, struct fgi_record *record)
 {
-    struct fgi_walk *walk = &feeder->walk;
+    struct fgi_walk_guess *guess = guess_of(&feeder->walk, record);
 
-    for (uint32_t i = 0; i < FGI_WALK_AHEAD && walk->guess_count > 0; i++) {
-        struct fgi_walk_guess *guess = &walk->guesses[i];
-
-        if (guess->file_id != 0 && guess->file_id == record->id) {
-            fgi_count(&feeder->counts.predictions_hit, 1);
-            end_guess(walk, guess);
-        }
+    if (guess != NULL) {
+        fgi_count(&feeder->counts.predictions_hit, 1);
+        end_guess(&feeder->walk, guess);
     }
+    record->guess = 0;
 }
 
 static void expire_guesses(struct fgi_walk *walk, uint64_t now_ns)
 {
+    if (now_ns - walk->expired_ns < EXPIRE_NS) {
+        return;
+    }
+    walk->expired_ns = now_ns;
     for (uint32_t i = 0; i < FGI_WALK_AHEAD; i++) {
         if (walk->guesses[i].file_id != 0 &&
             now_ns - walk->guesses[i].asked_ns > GUESS_NS) {
@@ -180,27 +196,29 @@ static void expire_guesses(struct fgi_walk *walk, uint64_t now_ns)
     }
 }
 
+/* They are settled much as they were made: the next place is soon free. */
 static void add_guess(struct fg_feeder *feeder, struct fgi_record *record,
                       uint64_t now_ns)
 {
     struct fgi_walk *walk = &feeder->walk;
+    struct fgi_walk_guess *guess;
 
-    for (uint32_t i = 0; i < FGI_WALK_AHEAD; i++) {
-        if (walk->guesses[i].file_id == 0) {
-            walk->guesses[i] = (struct fgi_walk_guess){
-                .file_index = (uint32_t)(record - feeder->files.records),
-                .file_id = record->id,
-                .bytes = record->key.size_bytes < FGI_WINDOW_BYTES_OPEN
-                             ? record->key.size_bytes
-                             : FGI_WINDOW_BYTES_OPEN,
-                .asked_ns = now_ns,
-            };
-            walk->guess_bytes += walk->guesses[i].bytes;
-            walk->guess_count++;
-            fgi_count(&feeder->counts.predictions, 1);
-            return;
-        }
+    if (guess_of(walk, record) != NULL || walk->guess_count == FGI_WALK_AHEAD) {
+        return;
     }
+    do {
+        guess = &walk->guesses[walk->guess_place];
+        walk->guess_place = (walk->guess_place + 1) % FGI_WALK_AHEAD;
+    } while (guess->file_id != 0);
+    record->guess = (uint32_t)(guess - walk->guesses) + 1;
+    *guess = (struct fgi_walk_guess){
+        .file_id = record->id,
+        .bytes = fgi_min(record->key.size_bytes, FGI_WINDOW_BYTES_OPEN),
+        .asked_ns = now_ns,
+    };
+    walk->guess_bytes += guess->bytes;
+    walk->guess_count++;
+    fgi_count(&feeder->counts.predictions, 1);
 }
 
 static uint32_t guess_room(const struct fgi_walk *walk)

@@ -19,7 +19,7 @@
 
 #define FGI_WALK_FOLDERS 2048u    /* at most */
 #define FGI_WALK_NAMES (2u << 20) /* of all folders */
-#define FGI_WALK_AHEAD 64u        /* files expected, not opened yet */
+#define FGI_WALK_AHEAD 256u       /* files expected, not opened yet */
 #define FGI_WALK_AHEAD_BYTES (UINT64_C(64) << 20)
 #define FGI_WALK_READERS 64u
 
@@ -38,7 +38,6 @@ struct fgi_walk_folder {
 
 /* An expected file. */
 struct fgi_walk_guess {
-    uint32_t file_index;
     uint32_t file_id; /* 0: free */
     uint64_t bytes;
     uint64_t asked_ns;
@@ -55,8 +54,10 @@ struct fgi_walk {
     struct fgi_walk_guess guesses[FGI_WALK_AHEAD];
     struct fgi_walk_reader readers[FGI_WALK_READERS];
     uint64_t guess_bytes;  /* sum of guesses */
+    uint64_t expired_ns;   /* when old guesses were last looked for */
     uint64_t name_count;   /* in all listings */
     uint32_t guess_count;  /* looked at, not opened */
+    uint32_t guess_place;  /* the next one is there, or after that */
     uint32_t asking_count; /* in the pool */
     uint32_t cached_run;   /* looks in a row that found a cached file */
     uint32_t skipped;      /* looks left out for that */
