@@ -43,6 +43,7 @@ struct fgi_record {
     char *path;           /* absolute, as we see it; owned; NULL: not known */
     uint64_t used_ns;     /* a program's last event */
     uint64_t retry_ns;    /* look again from then on; 0: when opened */
+    uint64_t reference;   /* its name in walk's listings; 0: none known */
     int fd;               /* ours, O_DIRECT; -1: closed */
     uint32_t align_bytes; /* of its direct reads */
     int32_t pid;          /* where to find it open: /proc/PID/fd/FD */

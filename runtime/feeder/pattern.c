@@ -203,6 +203,20 @@ struct fgi_stream *fgi_pattern_start(struct fgi_pattern *pattern,
     return stream;
 }
 
+bool fgi_pattern_widen(struct fgi_pattern *pattern, uint64_t bytes,
+                       uint64_t now_ns)
+{
+    struct fgi_stream *start = find_start(pattern);
+    uint64_t window = fgi_min(bytes, FGI_WINDOW_BYTES_MAX);
+
+    if (start == NULL || start->window_bytes >= window) {
+        return false;
+    }
+    start->window_bytes = window;
+    start->used_ns = now_ns;
+    return true;
+}
+
 struct fgi_stream *fgi_pattern_read(struct fgi_pattern *pattern,
                                     const struct fgi_feed_read *read)
 {

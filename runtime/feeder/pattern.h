@@ -63,6 +63,11 @@ struct fgi_pattern {
 struct fgi_stream *fgi_pattern_start(struct fgi_pattern *pattern,
                                      uint64_t now_ns);
 
+/* Have more ready of a file that is only expected: not less than `bytes` from
+ * its start. False: it was begun, or has that already. */
+bool fgi_pattern_widen(struct fgi_pattern *pattern, uint64_t bytes,
+                       uint64_t now_ns);
+
 /* Take note of a read. Returns the stream it belongs to. */
 struct fgi_stream *fgi_pattern_read(struct fgi_pattern *pattern,
                                     const struct fgi_feed_read *read);

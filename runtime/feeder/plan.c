@@ -78,17 +78,23 @@ static uint64_t skip_there(struct fg_feeder *feeder,
 
 static bool next_sequential(struct fg_feeder *feeder,
                             const struct fgi_record *record,
-                            struct fgi_stream *stream, uint64_t *block)
+                            struct fgi_stream *stream, uint64_t now_ns,
+                            uint64_t *block)
 {
+    uint64_t reach;
     uint64_t end;
 
-    if (!fgi_add(stream->next_offset, window_of(feeder, stream), &end)) {
+    if (!fgi_add(stream->next_offset, window_of(feeder, stream), &reach)) {
         return false;
     }
-    end = fgi_min(fgi_ceil_div(end, FGI_FEED_BLOCK_BYTES),
+    end = fgi_min(fgi_ceil_div(reach, FGI_FEED_BLOCK_BYTES),
                   fgi_block_count(record));
     stream->ahead = skip_there(feeder, record, stream->ahead, end);
     *block = stream->ahead;
+    if (stream->ahead >= end && reach > record->key.size_bytes) {
+        fgi_walk_run_over(feeder, record, reach - record->key.size_bytes,
+                          now_ns);
+    }
     return stream->ahead < end;
 }
 
@@ -173,7 +179,7 @@ static bool next_block(struct fg_feeder *feeder,
             continue;
         }
         if (stream->kind == FGI_PATTERN_SEQUENTIAL) {
-            is_wanted = next_sequential(feeder, record, stream, block);
+            is_wanted = next_sequential(feeder, record, stream, now_ns, block);
         } else if (stream->kind == FGI_PATTERN_STRIDED) {
             is_wanted = next_strided(feeder, record, stream, block);
         }

@@ -176,6 +176,15 @@ bool fgi_listing_expect(struct fgi_listing *listing, uint32_t number)
     return true;
 }
 
+uint32_t fgi_listing_after(const struct fgi_listing *listing,
+                           enum fgi_order_kind order, uint32_t number)
+{
+    uint32_t place = place_of(listing, order, number);
+
+    return place + 1 < listing->count ? name_at(listing, order, place + 1)
+                                      : FGI_NO_NAME;
+}
+
 uint32_t fgi_listing_next(struct fgi_listing *listing,
                           enum fgi_order_kind order, uint32_t number,
                           uint32_t reach, uint32_t *next, uint32_t room)

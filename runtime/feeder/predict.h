@@ -78,6 +78,10 @@ uint32_t fgi_listing_next(struct fgi_listing *listing,
                           enum fgi_order_kind order, uint32_t number,
                           uint32_t reach, uint32_t *next, uint32_t room);
 
+/* The name after `number` in that order, or FGI_NO_NAME. */
+uint32_t fgi_listing_after(const struct fgi_listing *listing,
+                           enum fgi_order_kind order, uint32_t number);
+
 /* Expect a name; false: it was expected or opened lately. */
 bool fgi_listing_expect(struct fgi_listing *listing, uint32_t number);
 

@@ -280,6 +280,7 @@ static void finish_guess(void *context, uint64_t reference,
     }
     record = fgi_inspect_expect(feeder, answer, now_ns);
     if (record != NULL) {
+        record->reference = reference;
         remember(feeder, reference, record);
         add_guess(feeder, record, now_ns);
     }
@@ -399,12 +400,53 @@ void fgi_walk_open(struct fg_feeder *feeder, struct fgi_record *record,
         return;
     }
     fgi_listing_open(&folder->listing, number);
-    remember(feeder, reference_to(folder, number), record);
-    note_chain(walk, record->pid, reference_to(folder, number));
+    record->reference = reference_to(folder, number);
+    remember(feeder, record->reference, record);
+    note_chain(walk, record->pid, record->reference);
     if (fgi_listing_order(&folder->listing, &order)) {
         expect_in_order(feeder, folder, order, number, now_ns);
     } else if (walk->chain_score >= FGI_SCORE_BELIEVED) {
-        expect_in_chain(feeder, reference_to(folder, number), now_ns);
+        expect_in_chain(feeder, record->reference, now_ns);
+    }
+}
+
+/* What should be opened after that file; NULL: not known. */
+static struct fgi_record *record_after(struct fg_feeder *feeder,
+                                       uint64_t reference)
+{
+    struct fgi_walk *walk = &feeder->walk;
+    struct fgi_walk_folder *folder =
+        folder_of(walk, (uint32_t)(reference >> 32));
+    uint32_t number = (uint32_t)reference;
+    enum fgi_order_kind order;
+
+    if (folder == NULL || number >= folder->listing.count) {
+        return NULL;
+    }
+    if (fgi_listing_order(&folder->listing, &order)) {
+        number = fgi_listing_after(&folder->listing, order, number);
+    } else if (walk->chain_score >= FGI_SCORE_BELIEVED) {
+        reference = folder->listing.known[number].next;
+        folder = folder_of(walk, (uint32_t)(reference >> 32));
+        number = (uint32_t)reference;
+    } else {
+        return NULL;
+    }
+    return folder != NULL && number < folder->listing.count
+               ? record_of(feeder, &folder->listing.known[number])
+               : NULL;
+}
+
+void fgi_walk_run_over(struct fg_feeder *feeder,
+                       const struct fgi_record *record, uint64_t bytes,
+                       uint64_t now_ns)
+{
+    struct fgi_record *next =
+        record->reference != 0 ? record_after(feeder, record->reference) : NULL;
+
+    if (next != NULL && next->look == FGI_LOOK_FED && next->pattern != NULL &&
+        fgi_pattern_widen(next->pattern, bytes, now_ns)) {
+        fgi_ahead_activate(feeder, next);
     }
 }
 

@@ -76,6 +76,12 @@ void fgi_walk_fini(struct fgi_walk *walk);
 void fgi_walk_open(struct fg_feeder *feeder, struct fgi_record *record,
                    uint64_t now_ns);
 
+/* A reader is so near to the end of a file that `bytes` of what comes after it
+ * should be there. */
+void fgi_walk_run_over(struct fg_feeder *feeder,
+                       const struct fgi_record *record, uint64_t bytes,
+                       uint64_t now_ns);
+
 /* Whether a look at one more file is worth it: not each time when all files
  * turn out to be in the page cache. */
 bool fgi_walk_may_look(struct fgi_walk *walk);

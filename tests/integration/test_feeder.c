@@ -131,6 +131,37 @@ static void walk_of_a_folder_is_predicted(void **state)
     assert_int_equal(fixture->client.hung, 0);
 }
 
+#define SHARD_COUNT 9
+
+/* What is read ahead does not end with a file: all of the next ones comes,
+ * not only their beginnings. */
+static void walk_of_shards_is_read_ahead_beyond_their_ends(void **state)
+{
+    struct feed_fixture *fixture = *state;
+    struct client_file file = {.fd = -1};
+    char path[64];
+
+    assert_true(mkdir("shards", 0755) == 0 || errno == EEXIST);
+    for (uint32_t i = 0; i < SHARD_COUNT; i++) {
+        snprintf(path, sizeof(path), "shards/%u", i);
+        feed_file(fixture, path, 3 * FGI_WINDOW_BYTES_OPEN);
+    }
+    feed_settle(fixture);
+    for (uint32_t i = 0; i < SHARD_COUNT - 2; i++) {
+        snprintf(path, sizeof(path), "shards/%u", i);
+        client_open(&fixture->client, &file, path);
+        feed_read_all(fixture, &file, FGI_KIB(256));
+        client_close(&file);
+    }
+    for (uint32_t i = SHARD_COUNT - 2; i < SHARD_COUNT; i++) {
+        snprintf(path, sizeof(path), "shards/%u", i);
+        file.fd = open(path, O_RDONLY | O_CLOEXEC);
+        assert_true(file.fd >= 0);
+        feed_wait_blocks(fixture, &file);
+        close(file.fd);
+    }
+}
+
 /* Bytes of the walk's files that are in memory. */
 static uint64_t count_there(struct feed_fixture *fixture)
 {
@@ -421,6 +452,7 @@ int main(void)
         feed_test(read_in_steps_is_read_ahead),
         feed_test(read_at_random_loads_the_whole_file),
         feed_test(walk_of_a_folder_is_predicted),
+        feed_test(walk_of_shards_is_read_ahead_beyond_their_ends),
         feed_test(walk_twice_is_served_from_memory),
         feed_test(read_of_more_than_memory_streams),
         feed_test(read_by_the_pread_engine_is_served),

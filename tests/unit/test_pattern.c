@@ -63,6 +63,25 @@ static void start_twice_before_a_read_is_one_stream(void **state)
     assert_ptr_equal(fgi_pattern_start(&pattern, 2), stream);
 }
 
+static void widen_reaches_a_start_but_no_file_that_is_read(void **state)
+{
+    struct fgi_pattern pattern = {0};
+    struct fgi_stream *stream;
+
+    (void)state;
+    assert_false(fgi_pattern_widen(&pattern, FGI_MIB(8), 1));
+    stream = fgi_pattern_start(&pattern, 1);
+    assert_false(fgi_pattern_widen(&pattern, FGI_WINDOW_BYTES_OPEN, 2));
+    assert_true(fgi_pattern_widen(&pattern, FGI_MIB(8), 3));
+    assert_int_equal(stream->window_bytes, FGI_MIB(8));
+    assert_int_equal(stream->used_ns, 3);
+    assert_true(fgi_pattern_widen(&pattern, UINT64_MAX, 4));
+    assert_int_equal(stream->window_bytes, FGI_WINDOW_BYTES_MAX);
+    read_by(&pattern, 1, 0, 100);
+    stream->window_bytes = FGI_WINDOW_BYTES_MIN;
+    assert_false(fgi_pattern_widen(&pattern, FGI_MIB(8), 5));
+}
+
 static void read_on_from_a_late_place_begins_with_the_next_block(void **state)
 {
     struct fgi_pattern pattern = {0};
@@ -179,6 +198,7 @@ int main(void)
         cmocka_unit_test(read_first_at_some_place_expects_nothing),
         cmocka_unit_test(start_then_reads_in_order_double_the_window),
         cmocka_unit_test(start_twice_before_a_read_is_one_stream),
+        cmocka_unit_test(widen_reaches_a_start_but_no_file_that_is_read),
         cmocka_unit_test(read_on_from_a_late_place_begins_with_the_next_block),
         cmocka_unit_test(read_of_a_small_part_begins_with_its_block),
         cmocka_unit_test(read_by_two_readers_in_turns_are_two_streams),

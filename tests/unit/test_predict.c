@@ -219,6 +219,24 @@ static void next_gives_no_more_than_there_is_room(void **state)
     fgi_listing_fini(&listing);
 }
 
+static void after_each_name_is_the_next_of_the_order(void **state)
+{
+    struct fgi_listing listing;
+
+    (void)state;
+    make(&listing, 100);
+    assert_int_equal(fgi_listing_after(&listing, FGI_ORDER_FOLDER, 41), 42);
+    assert_int_equal(fgi_listing_after(&listing, FGI_ORDER_FOLDER, 99),
+                     FGI_NO_NAME);
+    assert_int_equal(
+        fgi_listing_after(&listing, FGI_ORDER_SORTED, find(&listing, 41)),
+        find(&listing, 42));
+    assert_int_equal(
+        fgi_listing_after(&listing, FGI_ORDER_SORTED, find(&listing, 99)),
+        FGI_NO_NAME);
+    fgi_listing_fini(&listing);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -233,6 +251,7 @@ int main(void)
         cmocka_unit_test(next_in_another_epoch_expects_them_again),
         cmocka_unit_test(next_at_the_end_expects_nothing),
         cmocka_unit_test(next_gives_no_more_than_there_is_room),
+        cmocka_unit_test(after_each_name_is_the_next_of_the_order),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
