@@ -42,7 +42,8 @@ static uint64_t run_turn(struct fg_feeder *feeder, size_t done_count)
     fgi_doubt_run(feeder, now_ns);
     fgi_plan_run(feeder, now_ns);
     fgi_watch_idle(feeder, now_ns);
-    atomic_store(&feeder->is_calm, fgi_walk_is_calm(&feeder->walk) ? 1 : 0);
+    atomic_store(&feeder->calm_ns,
+                 fgi_walk_calm_ns(&feeder->walk, feeder->inflight_bytes));
     if (feeder->arena.keep_top > 0) {
         fgi_touch_want(&feeder->touch, feeder->arena.keep_top);
     }

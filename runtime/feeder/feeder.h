@@ -124,7 +124,7 @@ struct fg_feeder {
     struct fgi_engine *engine; /* fg-feed's; others only wake it */
     char engine_note[128];
     const char *engine_name;
-    _Atomic uint32_t is_calm;     /* all is in the page cache: no hurry */
+    _Atomic uint64_t calm_ns;     /* how late events may be taken */
     struct fgi_gate gate;         /* of the flags below */
     _Atomic uint32_t is_started;  /* fg-feed tried to make its engine */
     _Atomic uint32_t is_stopping; /* close was called */

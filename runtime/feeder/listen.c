@@ -13,9 +13,6 @@
 
 #include "runtime/base/clock.h"
 
-/* How late events may be taken while nothing is to be gained from them. */
-#define CALM_NS (2 * FGI_NS_PER_MS)
-
 static void sleep_on(struct fgi_board *board, uint32_t seen)
 {
     struct timespec limit = {
@@ -47,10 +44,10 @@ void fgi_listen_main(void *context)
             told = tail;
             heard = seen;
             fgi_ahead_wake(feeder);
-            if (!is_behind && atomic_load(&feeder->is_calm)) {
+            if (!is_behind && atomic_load(&feeder->calm_ns) > 0) {
                 /* Programs need not wake us for each event: many at once
                  * will do. */
-                fgi_sleep_ns(CALM_NS);
+                fgi_sleep_ns(atomic_load(&feeder->calm_ns));
             }
         } else if (!is_behind) {
             sleep_on(board, seen);

@@ -86,8 +86,10 @@ void fgi_walk_run_over(struct fg_feeder *feeder,
  * turn out to be in the page cache. */
 bool fgi_walk_may_look(struct fgi_walk *walk);
 
-/* Whether all files that were looked at lately are in the page cache. */
-bool fgi_walk_is_calm(const struct fgi_walk *walk);
+/* How late events may be taken: nothing is to be gained from them while all
+ * files are in the page cache, and little while many are read ahead.
+ * `inflight_bytes` are being read. */
+uint64_t fgi_walk_calm_ns(const struct fgi_walk *walk, uint64_t inflight_bytes);
 
 /* What a look found. */
 void fgi_walk_note_look(struct fgi_walk *walk, bool is_cached);
