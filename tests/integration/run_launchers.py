@@ -1,0 +1,194 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""feedgpu run with real launchers and programs of other users' rights.
+
+What is not installed, or needs root, is skipped by name.
+"""
+
+import glob
+import importlib.util
+import json
+import os
+import pwd
+import shutil
+import subprocess
+import sys
+import unittest
+
+from run_fixture import GIVE_UP_S, PATHS, Case, main
+
+# Each rank reads its half of the files, and says who it is and what it saw.
+RANK = """
+import hashlib, os, sys
+rank = int(os.environ[sys.argv[1]])
+sums = [hashlib.sha256(open(p, "rb").read()).hexdigest()
+        for p in sorted(sys.argv[2:])[rank::2]]
+sys.stdout.write(" ".join([str(rank), *sums]) + "\\n")
+sys.stdout.flush()
+sys.exit(0 if "FAIL" not in os.environ else rank * 3)
+"""
+
+MIB = 1 << 20
+
+
+class Launchers(Case):
+    """Two ranks, each with a feeder of its own or one for both."""
+
+    def setUp(self):
+        super().setUp()
+        self.data = [self.path(f"part{i}") for i in range(4)]
+        for i, path in enumerate(self.data):
+            with open(path, "wb") as file:
+                file.write(bytes([i + 1]) * (3 * MIB))
+        with open(self.path("rank.py"), "w", encoding="utf-8") as file:
+            file.write(RANK)
+
+    def launch(self, *words, **env):
+        return subprocess.run(
+            words, cwd=self.folder, env={**self.clean, **env},
+            capture_output=True, text=True, errors="replace",
+            timeout=GIVE_UP_S, check=False)
+
+    def tool(self, report="report-%r"):
+        return [PATHS["tool"], "run", "--memory", "64MiB", "--report", "json",
+                "--report-file", self.path(report), "--"]
+
+    def program(self, variable):
+        return [sys.executable, self.path("rank.py"), variable, *self.data]
+
+    def reports(self):
+        found = []
+        for path in sorted(glob.glob(self.path("report-*"))):
+            with open(path, encoding="utf-8") as file:
+                found.append(json.loads(file.read()))
+        return found
+
+    def expect_all(self, done, plain):
+        self.assertEqual(done.returncode, plain.returncode, done.stderr)
+        self.assertEqual(sorted(done.stdout.splitlines()),
+                         sorted(plain.stdout.splitlines()))
+        self.assertEqual(len(plain.stdout.splitlines()), 2, plain.stderr)
+
+    def expect_reports(self, count, variable):
+        reports = self.reports()
+        self.assertEqual(len(reports), count)
+        for report in reports:
+            self.assertTrue(report["fed"], report["unfed"])
+            self.assertGreaterEqual(report["feeder"]["files"], 4 // count)
+        if count == 2 and any(variable in r["home"]["why"] for r in reports):
+            self.assertNotEqual(reports[0]["home"], reports[1]["home"])
+
+    def mpirun(self):
+        if shutil.which("mpirun") is None:
+            self.skipTest("mpirun is not installed")
+        words = ["mpirun", "-n", "2", "--oversubscribe"]
+        return words + (["--allow-run-as-root"] if os.getuid() == 0 else [])
+
+    def test_mpirun_in_front_of_each_rank(self):
+        program = self.program("OMPI_COMM_WORLD_RANK")
+        plain = self.launch(*self.mpirun(), *program)
+        done = self.launch(*self.mpirun(), *self.tool(), *program)
+        self.expect_all(done, plain)
+        self.expect_reports(2, "OMPI_COMM_WORLD_LOCAL_RANK")
+
+    def test_mpirun_behind(self):
+        program = self.program("OMPI_COMM_WORLD_RANK")
+        plain = self.launch(*self.mpirun(), *program)
+        done = self.launch(*self.tool("report-all"), *self.mpirun(), *program)
+        self.expect_all(done, plain)
+        self.expect_reports(1, "OMPI_COMM_WORLD_LOCAL_RANK")
+
+    def test_mpirun_gets_a_ranks_exit_status(self):
+        done = self.launch(*self.mpirun(), *self.tool(),
+                           *self.program("OMPI_COMM_WORLD_RANK"), FAIL="1")
+        self.assertEqual(done.returncode, 3, done.stderr)
+
+    def torchrun(self, *options):
+        if importlib.util.find_spec("torch") is None:
+            self.skipTest("PyTorch is not installed")
+        return [sys.executable, "-m", "torch.distributed.run", "--standalone",
+                "--nproc-per-node", "2", *options]
+
+    def test_torchrun_in_front_of_each_rank(self):
+        words = self.torchrun("--no-python")
+        program = self.program("RANK")
+        plain = self.launch(*words, *program)
+        done = self.launch(*words, *self.tool(), *program)
+        self.expect_all(done, plain)
+        self.expect_reports(2, "LOCAL_RANK")
+
+    def test_torchrun_behind(self):
+        words = self.torchrun()
+        program = self.program("RANK")[1:]
+        plain = self.launch(*words, *program)
+        done = self.launch(*self.tool("report-all"), *words, *program)
+        self.expect_all(done, plain)
+        self.expect_reports(1, "LOCAL_RANK")
+
+
+class Rights(Case):
+    """Programs that the library cannot, or must not, get into."""
+
+    def setUp(self):
+        super().setUp()
+        if os.getuid() != 0:
+            self.skipTest("needs root")
+        self.nobody = pwd.getpwnam("nobody")
+        os.chmod(self.folder, 0o755)
+        with open(self.path("data"), "wb") as file:
+            file.write(os.urandom(4 * MIB))
+        shutil.copy(shutil.which("cat"), self.path("cat"))
+        self.assertTrue(shutil.which("setpriv"))
+
+    def as_nobody(self, *words):
+        return ["setpriv", f"--reuid={self.nobody.pw_uid}",
+                f"--regid={self.nobody.pw_gid}", "--clear-groups", *words]
+
+    def expect_unseen(self, *program):
+        """The same output with the tool and without, and nothing said."""
+        report = self.path("report")
+        shown = {"cwd": self.folder, "env": self.clean, "check": False,
+                 "capture_output": True, "timeout": GIVE_UP_S}
+        plain = subprocess.run(program, **shown)
+        done = subprocess.run(
+            [PATHS["tool"], "run", "--memory", "64MiB", "--report", "json",
+             "--report-file", report, "--", *program], **shown)
+        self.assertEqual(plain.returncode, 0, plain.stderr)
+        self.assertEqual(
+            (done.returncode, done.stdout, done.stderr),
+            (plain.returncode, plain.stdout, plain.stderr))
+        return json.loads(self.text("report"))
+
+    def test_setuid_program_is_left_alone(self):
+        os.chown(self.path("cat"), 0, 0)
+        os.chmod(self.path("cat"), 0o4755)
+        os.chmod(self.path("data"), 0o600)  # only the owner's rights read it
+        report = self.expect_unseen(
+            *self.as_nobody(self.path("cat"), self.path("data")))
+        self.assertEqual(report["feeder"]["memory_bytes"], 0)
+
+    def test_setuid_program_of_another_user_is_left_alone(self):
+        os.chown(self.path("cat"), self.nobody.pw_uid, self.nobody.pw_gid)
+        os.chmod(self.path("cat"), 0o4755)
+        report = self.expect_unseen(self.path("cat"), self.path("data"))
+        self.assertEqual(report["feeder"]["memory_bytes"], 0)
+
+    def test_program_with_file_capabilities_is_left_alone(self):
+        setcap = shutil.which("setcap", path=os.environ["PATH"] + ":/sbin")
+        if setcap is None:
+            self.skipTest("setcap is not installed")
+        subprocess.run([setcap, "cap_dac_read_search+ep", self.path("cat")],
+                       check=True)
+        os.chmod(self.path("data"), 0o600)
+        report = self.expect_unseen(
+            *self.as_nobody(self.path("cat"), self.path("data")))
+        self.assertEqual(report["feeder"]["memory_bytes"], 0)
+
+    def test_program_of_another_user_reads_by_itself(self):
+        """It may not open the memory of a feeder that is root's."""
+        self.expect_unseen(*self.as_nobody(self.path("cat"),
+                                           self.path("data")))
+
+
+if __name__ == "__main__":
+    main(__doc__)
