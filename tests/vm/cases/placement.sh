@@ -203,6 +203,53 @@ expect node 1 refused -- \
 prefix=''
 end
 
+# Take node 1's CPUs and as much of its memory as goes away from under a run;
+# what is pinned for reads cannot. Blocks that went are counted in $gone.
+take_node_away()
+{
+    gone=0
+    for cpu in 2 3; do
+        echo 0 >/sys/devices/system/cpu/cpu$cpu/online
+    done
+    for block in /sys/devices/system/node/node1/memory*/state; do
+        # The kernel tries for ever where pages are pinned.
+        timeout 2 sh -c "echo offline >$block" 2>/dev/null &&
+            gone=$((gone + 1))
+    done
+}
+
+give_node_back()
+{
+    for block in /sys/devices/system/node/node1/memory*/state; do
+        echo online >"$block" 2>/dev/null
+    done
+    for cpu in 2 3; do
+        echo 1 >/sys/devices/system/cpu/cpu$cpu/online
+    done
+}
+
+begin node_taken_away_in_mid_run
+feedgpu cat --record-bytes 65536 $data | md5sum >/tmp/wanted
+for io in uring pread; do
+    # shellcheck disable=SC2086 # words on purpose
+    feedgpu bench --json --record-bytes 65536 --batch-size 16 --threads 2 \
+        --device "$gpu1" --io $io --epochs 0 $data >/tmp/all 2>/tmp/err &
+    pid=$!
+    sleep 3
+    take_node_away
+    echo "$io: $gone blocks gone" >>/tmp/gone
+    feedgpu cat --record-bytes 65536 --io $io $data | md5sum >/tmp/seen
+    expect the same bytes -- cmp -s /tmp/wanted /tmp/seen
+    kill $pid
+    wait $pid
+    tail -n 1 /tmp/all >/tmp/out
+    expect it went on until then -- is interrupted true
+    expect nothing was bad -- is bad_samples 0
+    give_node_back
+done
+expect memory did go -- grep -q ': [1-9]' /tmp/gone
+end
+
 begin full_home_node_spills_and_says_so
 fill 1 24 >/tmp/filled &
 pid=$!
