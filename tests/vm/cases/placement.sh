@@ -243,7 +243,7 @@ for io in uring pread; do
     kill $pid
     wait $pid
     tail -n 1 /tmp/all >/tmp/out
-    expect it went on until then -- is interrupted true
+    expect it went on -- is interrupted true
     expect nothing was bad -- is bad_samples 0
     give_node_back
 done
