@@ -22,11 +22,11 @@
 #define GUESS_NS (10 * FGI_NS_PER_S)
 #define EXPIRE_NS FGI_NS_PER_S /* how often that is looked at */
 #define CACHED_RUN 32u
+#define CACHED_SKIP 8u
 #define CACHED_CALM_NS (2 * FGI_NS_PER_MS)
 /* So much is ready that is not opened yet: at 10 GB/s it lasts for longer. */
 #define AHEAD_CALM_BYTES FGI_MIB(8)
 #define AHEAD_CALM_NS (FGI_NS_PER_MS / 2)
-#define CACHED_SKIP 8u
 
 enum fg_status fgi_walk_init(struct fgi_walk *walk, struct fg_error *err)
 {

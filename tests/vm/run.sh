@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # run.sh GROUP FEEDGPU PROBES: boot one machine and run a group of cases in it.
-# PROBES is the folder of deny, fill and hold. Exit status 77: skipped.
+# PROBES is the folder of deny, fill, hold and slow. Exit status 77: skipped.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 group=$1
@@ -31,7 +31,7 @@ trap 'rm -rf "$work"' EXIT
 mkdir "$work/data"
 head -c $((32 << 20)) /dev/urandom >"$work/data/data.bin"
 options+=(-c "$feedgpu:/w/feedgpu" -c "$probes/deny" -c "$probes/fill"
-    -c "$probes/hold")
+    -c "$probes/hold" -c "$probes/slow")
 options+=(-k "$kernel" -c "$here/cases" -c "$here/cases/in_group"
     -c "$here/cases/as_nobody_64k" -t 200)
 
