@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How much of a file is in the page cache: cachestat, or mincore before it. */
+/* Files in the page cache: how much of one is there (cachestat, or mincore
+ * before it), and bringing it there. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdint.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -17,6 +19,10 @@
 #define PAGE_BYTES 4096
 /* One mincore's worth: its answer is a byte per page. */
 #define WINDOW_BYTES FGI_MIB(32)
+/* Of one POSIX_FADV_WILLNEED the kernel reads no more than the device's
+ * read-ahead or its largest request (force_page_cache_ra in mm/readahead.c),
+ * and forgets the rest. This is Linux's default of the first. */
+#define ADVICE_BYTES FGI_KIB(128)
 
 /* The kernel's structs; headers older than Linux 6.5 lack them. */
 struct range {
@@ -108,4 +114,23 @@ double fgi_file_cached_share(int fd, uint64_t offset, uint64_t bytes)
     }
     pages = (to - from) / PAGE_BYTES;
     return cached < 0 ? -1 : (double)cached / (double)pages;
+}
+
+bool fgi_file_will_need(int fd, uint64_t offset, uint64_t bytes)
+{
+    uint64_t end;
+
+    if (!fgi_add(offset, bytes, &end) || end > INT64_MAX) {
+        return false;
+    }
+    while (offset < end) {
+        uint64_t step = fgi_min(end - offset, ADVICE_BYTES);
+
+        if (posix_fadvise(fd, (off_t)offset, (off_t)step,
+                          POSIX_FADV_WILLNEED) != 0) {
+            return false;
+        }
+        offset += step;
+    }
+    return true;
 }

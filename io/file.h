@@ -54,6 +54,12 @@ enum fg_status fgi_file_check(const struct fgi_file *file, const char *path,
 double fgi_file_cached_share(int fd, uint64_t offset, uint64_t bytes);
 
 /*
+ * Have [offset, offset + bytes) read into the page cache. Returns when the
+ * reads are under way, or done, as the file system has it; false: refused.
+ */
+bool fgi_file_will_need(int fd, uint64_t offset, uint64_t bytes);
+
+/*
  * Read exactly `bytes` at `offset` with plain preads (for headers and
  * indexes; the descriptor must be buffered). Errors: READ with the offset;
  * DAMAGED on an early end. `path` is for the message.

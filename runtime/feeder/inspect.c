@@ -101,6 +101,7 @@ bool fgi_inspect_guess(struct fg_feeder *feeder, const char *path,
     look->finish = finish;
     look->ask.fd = -1;
     look->ask.must_be_uncached = true;
+    look->ask.is_expected = true;
     fgi_pool_push(&feeder->pool, &look->job, false);
     return true;
 }
@@ -249,9 +250,11 @@ struct fgi_record *fgi_inspect_expect(struct fg_feeder *feeder,
     if (record == NULL) {
         return NULL;
     }
+    fgi_count(&feeder->counts.warmed_bytes, answer->warmed_bytes);
     take_answer(feeder, record, answer, now_ns);
-    return record->look == FGI_LOOK_FED &&
-                   fgi_inspect_restart(feeder, record, now_ns)
+    return answer->warmed_bytes > 0 ||
+                   (record->look == FGI_LOOK_FED &&
+                    fgi_inspect_restart(feeder, record, now_ns))
                ? record
                : NULL;
 }

@@ -19,11 +19,14 @@
 
 #include "io/file.h"
 #include "runtime/base/clock.h"
+#include "runtime/base/math.h"
 #include "runtime/base/mem.h"
 #include "runtime/feeder/arena.h"
+#include "runtime/feeder/pattern.h"
 
 /* More of a file than that in the page cache: its reads are fast already. */
 #define CACHED_SHARE_MAX 0.8
+#define PROBE_BYTES FGI_KIB(16) /* of a device's first file */
 
 /* Not in every <linux/magic.h>. */
 #define BCACHEFS_MAGIC 0xca451a4e
@@ -76,6 +79,34 @@ bool fgi_key_read(int fd, struct fgi_feed_key *key)
     return true;
 }
 
+/* ---- devices ---------------------------------------------------------------
+ */
+
+static struct fgi_look_device find_device(struct fgi_looker *looker,
+                                          uint64_t device)
+{
+    struct fgi_look_device found = {.rule = FGI_DEVICE_UNKNOWN};
+
+    pthread_mutex_lock(&looker->mutex);
+    for (uint32_t i = 0; i < FGI_LOOK_DEVICES; i++) {
+        if (looker->devices[i].rule != FGI_DEVICE_UNKNOWN &&
+            looker->devices[i].device == device) {
+            found = looker->devices[i];
+        }
+    }
+    pthread_mutex_unlock(&looker->mutex);
+    return found;
+}
+
+static void keep_device(struct fgi_looker *looker,
+                        const struct fgi_look_device *device)
+{
+    pthread_mutex_lock(&looker->mutex);
+    looker->devices[looker->device_next % FGI_LOOK_DEVICES] = *device;
+    looker->device_next++;
+    pthread_mutex_unlock(&looker->mutex);
+}
+
 static bool is_older(uint64_t at_ns, uint64_t real_ns)
 {
     return at_ns < real_ns && real_ns - at_ns > FGI_FEED_SETTLED_NS;
@@ -86,30 +117,34 @@ bool fgi_key_is_settled(const struct fgi_feed_key *key, uint64_t real_ns)
     return is_older(key->ctime_ns, real_ns) && is_older(key->mtime_ns, real_ns);
 }
 
-/* Open for reading without side effects. -1: no regular file there. */
-static int open_plain(const char *path, struct stat *info)
+enum fgi_device_rule fgi_looker_rule(struct fgi_looker *looker,
+                                     uint64_t device)
 {
-    int fd;
+    return find_device(looker, device).rule;
+}
 
-    /* A device or a pipe may do things when it is opened. */
-    if (stat(path, info) != 0 || !S_ISREG(info->st_mode)) {
-        return -1;
-    }
-    fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    if (fd < 0) {
-        return -1;
-    }
-    if (fstat(fd, info) != 0 || !S_ISREG(info->st_mode)) {
+/* Open a regular file, which `info` says it is, with these flags too. */
+static int open_regular(const char *path, int flags, struct stat *info)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | flags);
+
+    if (fd >= 0 && (fstat(fd, info) != 0 || !S_ISREG(info->st_mode))) {
         close(fd);
-        return -1;
+        fd = -1;
     }
     return fd;
+}
+
+/* A device or a pipe may do things when it is opened. */
+static bool is_regular(const char *path, struct stat *info)
+{
+    return stat(path, info) == 0 && S_ISREG(info->st_mode);
 }
 
 int fgi_look_open(const char *path, struct fgi_feed_key *key)
 {
     struct stat info;
-    int fd = open_plain(path, &info);
+    int fd = is_regular(path, &info) ? open_regular(path, 0, &info) : -1;
 
     if (fd >= 0) {
         fgi_key_of(&info, key);
@@ -117,11 +152,35 @@ int fgi_look_open(const char *path, struct fgi_feed_key *key)
     return fd;
 }
 
-static int open_if_wanted(const struct fgi_look_ask *ask, const char *path,
+/* By its name only, where nothing is to be read: far away an open takes long,
+ * and may drop the pages that the program has. */
+static int flags_for(struct fgi_looker *looker, const struct fgi_look_ask *ask,
+                     const struct stat *info)
+{
+    switch (fgi_looker_rule(looker, info->st_dev)) {
+    case FGI_DEVICE_LEFT:
+        return O_PATH;
+    case FGI_DEVICE_WARMED:
+        return ask->is_expected ? 0 : O_PATH;
+    case FGI_DEVICE_UNKNOWN:
+    case FGI_DEVICE_FED:
+        break;
+    }
+    return 0;
+}
+
+static int open_if_wanted(struct fgi_looker *looker,
+                          const struct fgi_look_ask *ask, const char *path,
                           struct fgi_feed_key *key)
 {
-    int fd = fgi_look_open(path, key);
+    struct stat info;
+    int fd = is_regular(path, &info)
+                 ? open_regular(path, flags_for(looker, ask, &info), &info)
+                 : -1;
 
+    if (fd >= 0) {
+        fgi_key_of(&info, key);
+    }
     if (fd >= 0 && ask->has_key && !fgi_key_is_same(key, &ask->key)) {
         close(fd);
         return -1;
@@ -130,26 +189,27 @@ static int open_if_wanted(const struct fgi_look_ask *ask, const char *path,
 }
 
 /* By the program's descriptor; if that is closed already, by the path. */
-static int open_asked(const struct fgi_look_ask *ask, struct fgi_feed_key *key)
+static int open_asked(struct fgi_looker *looker,
+                      const struct fgi_look_ask *ask, struct fgi_feed_key *key)
 {
     char path[FGI_LOOK_PATH_BYTES + 32];
     int fd = -1;
 
     if (ask->pid > 0 && ask->fd >= 0) {
         snprintf(path, sizeof(path), "/proc/%d/fd/%d", ask->pid, ask->fd);
-        fd = open_if_wanted(ask, path, key);
+        fd = open_if_wanted(looker, ask, path, key);
     }
     if (fd >= 0 || ask->path[0] == '\0') {
         return fd;
     }
     if (ask->path[0] == '/') {
-        return open_if_wanted(ask, ask->path, key);
+        return open_if_wanted(looker, ask, ask->path, key);
     }
     if (ask->pid <= 0) {
         return -1;
     }
     snprintf(path, sizeof(path), "/proc/%d/cwd/%s", ask->pid, ask->path);
-    return open_if_wanted(ask, path, key);
+    return open_if_wanted(looker, ask, path, key);
 }
 
 /* Where the file is, as this process sees it; NULL when nowhere. */
@@ -226,61 +286,68 @@ static bool has_writer(int fd)
     return errno == EAGAIN; /* else: not ours, or no leases there: unknown */
 }
 
-/* A known device's alignment; UINT32_MAX: not known yet. */
-static uint32_t find_device(struct fgi_looker *looker, uint64_t device)
+/* Does the page cache keep what was read of a file when it is opened again?
+ * Not all file systems of user space allow that. */
+static bool keeps_pages(int fd, const char *path, uint64_t bytes)
 {
-    uint32_t align = UINT32_MAX;
+    char sample[PROBE_BYTES];
+    bool is_kept = false;
+    int again;
 
-    pthread_mutex_lock(&looker->mutex);
-    for (uint32_t i = 0; i < FGI_LOOK_DEVICES; i++) {
-        if (looker->devices[i].is_known &&
-            looker->devices[i].device == device) {
-            align = looker->devices[i].align_bytes;
-        }
+    if (pread(fd, sample, bytes, 0) != (ssize_t)bytes ||
+        fgi_file_cached_share(fd, 0, bytes) <= CACHED_SHARE_MAX) {
+        return false;
     }
-    pthread_mutex_unlock(&looker->mutex);
-    return align;
+    again = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (again >= 0) {
+        is_kept = fgi_file_cached_share(again, 0, bytes) > CACHED_SHARE_MAX;
+        close(again);
+    }
+    return is_kept;
 }
 
-static void keep_device(struct fgi_looker *looker, uint64_t device,
-                        uint32_t align)
+static bool is_memory(uint64_t magic)
 {
-    pthread_mutex_lock(&looker->mutex);
-    looker->devices[looker->device_next % FGI_LOOK_DEVICES] =
-        (struct fgi_look_device){device, align, true};
-    looker->device_next++;
-    pthread_mutex_unlock(&looker->mutex);
+    return magic == TMPFS_MAGIC || magic == RAMFS_MAGIC;
 }
 
-/* What direct I/O asks for on that device, by trial; 0: there is none. */
-static uint32_t try_device(int fd)
+/* By trial with one of its files. */
+static struct fgi_look_device try_device(int fd, const struct fgi_feed_key *key)
 {
+    struct fgi_look_device found = {key->device, FGI_DEVICE_LEFT, 0};
+    uint64_t bytes = fgi_min(key->size_bytes, PROBE_BYTES);
     struct fgi_file file;
     struct statfs info;
     char path[32];
-    uint32_t align;
 
-    if (fstatfs(fd, &info) != 0 || !fgi_look_is_fit((uint64_t)info.f_type)) {
-        return 0;
+    if (fstatfs(fd, &info) != 0 || is_memory((uint64_t)info.f_type)) {
+        return found;
     }
     snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-    if (fgi_file_open(path, FGI_DIRECT_ON, &file, NULL) != FG_OK) {
-        return 0;
+    if (fgi_look_is_fit((uint64_t)info.f_type) &&
+        fgi_file_open(path, FGI_DIRECT_ON, &file, NULL) == FG_OK) {
+        if (file.offset_align <= FGI_ARENA_UNIT_BYTES) {
+            found.rule = FGI_DEVICE_FED;
+            found.align_bytes = file.offset_align;
+        }
+        fgi_file_close(&file);
     }
-    align = file.offset_align;
-    fgi_file_close(&file);
-    return align <= FGI_ARENA_UNIT_BYTES ? align : 0;
+    if (found.rule != FGI_DEVICE_FED && keeps_pages(fd, path, bytes)) {
+        found.rule = FGI_DEVICE_WARMED;
+    }
+    return found;
 }
 
-static uint32_t find_align(struct fgi_looker *looker, int fd, uint64_t device)
+static struct fgi_look_device device_of(struct fgi_looker *looker, int fd,
+                                        const struct fgi_feed_key *key)
 {
-    uint32_t align = find_device(looker, device);
+    struct fgi_look_device device = find_device(looker, key->device);
 
-    if (align == UINT32_MAX) {
-        align = try_device(fd);
-        keep_device(looker, device, align);
+    if (device.rule == FGI_DEVICE_UNKNOWN) {
+        device = try_device(fd, key);
+        keep_device(looker, &device);
     }
-    return align;
+    return device;
 }
 
 bool fgi_look_set_direct(int fd, bool is_direct)
@@ -300,16 +367,38 @@ static bool is_cached(int fd, uint64_t bytes)
     return fgi_file_cached_share(fd, 0, bytes) > CACHED_SHARE_MAX;
 }
 
+/* Of a file that is not served. One that is to be opened soon is read into the
+ * page cache as far as it would be into memory. */
+static enum fgi_look judge_unfit(const struct fgi_look_ask *ask,
+                                 enum fgi_device_rule rule,
+                                 struct fgi_look_answer *answer, int fd)
+{
+    uint64_t bytes = fgi_min(answer->key.size_bytes, FGI_WINDOW_BYTES_OPEN);
+
+    if (rule != FGI_DEVICE_WARMED || !ask->is_expected) {
+        return FGI_LOOK_UNFIT;
+    }
+    if (is_cached(fd, bytes)) {
+        return FGI_LOOK_CACHED;
+    }
+    if (fgi_file_will_need(fd, 0, bytes)) {
+        answer->warmed_bytes = bytes;
+    }
+    return FGI_LOOK_UNFIT;
+}
+
 static enum fgi_look judge(struct fgi_looker *looker,
                            const struct fgi_look_ask *ask,
                            struct fgi_look_answer *answer, int fd)
 {
+    struct fgi_look_device device;
+
     if (!is_named(looker, ask, answer->path)) {
         return FGI_LOOK_UNWANTED;
     }
-    answer->align_bytes = find_align(looker, fd, answer->key.device);
-    if (answer->align_bytes == 0) {
-        return FGI_LOOK_UNFIT;
+    device = device_of(looker, fd, &answer->key);
+    if (device.rule != FGI_DEVICE_FED) {
+        return judge_unfit(ask, device.rule, answer, fd);
     }
     if (!fgi_key_is_settled(&answer->key, fgi_real_ns())) {
         return FGI_LOOK_UNSETTLED;
@@ -320,9 +409,7 @@ static enum fgi_look judge(struct fgi_looker *looker,
     if (has_writer(fd)) {
         return FGI_LOOK_WRITER;
     }
-    if (ask->by_cache) {
-        answer->align_bytes = 1;
-    }
+    answer->align_bytes = ask->by_cache ? 1 : device.align_bytes;
     return fgi_look_set_direct(fd, !ask->by_cache) ? FGI_LOOK_FED
                                                    : FGI_LOOK_UNFIT;
 }
@@ -331,7 +418,7 @@ void fgi_look(struct fgi_looker *looker, const struct fgi_look_ask *ask,
               struct fgi_look_answer *answer)
 {
     struct fgi_feed_key key;
-    int fd = open_asked(ask, &key);
+    int fd = open_asked(looker, ask, &key);
 
     *answer = (struct fgi_look_answer){.look = FGI_LOOK_GONE, .fd = -1};
     if (fd < 0) {

@@ -20,12 +20,21 @@
 
 #define FGI_LOOK_PATH_BYTES 4096
 
-/* What direct I/O asks for on a device that was seen before. */
+/* What is done about the files of a device. */
+enum fgi_device_rule {
+    FGI_DEVICE_UNKNOWN = 0,
+    FGI_DEVICE_FED,    /* served from memory */
+    FGI_DEVICE_WARMED, /* unfit for that; the page cache can be filled ahead */
+    FGI_DEVICE_LEFT,   /* nor that: an open drops the file's pages, or there
+                        * are none. We do not open its files then. */
+};
+
+/* A device that was seen before. */
 #define FGI_LOOK_DEVICES 32u
 struct fgi_look_device {
-    uint64_t device;      /* st_dev */
-    uint32_t align_bytes; /* 0: unfit */
-    bool is_known;
+    uint64_t device; /* st_dev */
+    enum fgi_device_rule rule;
+    uint32_t align_bytes; /* FED: what direct I/O asks for */
 };
 
 /* What looks share. Threads: any. */
@@ -43,6 +52,7 @@ struct fgi_look_ask {
     bool has_key;                   /* it must be in this state */
     bool must_be_uncached;          /* CACHED if most is in the page cache */
     bool by_cache;                  /* to be read through the page cache */
+    bool is_expected;               /* to be opened by a program: warm it */
     struct fgi_feed_key key;        /* wanted */
     char path[FGI_LOOK_PATH_BYTES]; /* relative: to the cwd of pid; may be "" */
 };
@@ -52,6 +62,7 @@ struct fgi_look_answer {
     enum fgi_look look;
     int fd;                  /* O_DIRECT unless by_cache; only when FED */
     uint32_t align_bytes;    /* only when FED */
+    uint64_t warmed_bytes;   /* asked into the page cache; only when UNFIT */
     char *path;              /* absolute; NULL: unknown */
     struct fgi_feed_key key; /* found; inode 0: could not be opened */
 };
@@ -63,6 +74,10 @@ void fgi_looker_fini(struct fgi_looker *looker);
 /* Look. Blocks: as long as the file system does. */
 void fgi_look(struct fgi_looker *looker, const struct fgi_look_ask *ask,
               struct fgi_look_answer *answer);
+
+/* What is done about the files of a device, as far as it is known. */
+enum fgi_device_rule fgi_looker_rule(struct fgi_looker *looker,
+                                     uint64_t device);
 
 /* Open a regular file for reading without side effects, and tell which one it
  * is. Returns a descriptor with O_NONBLOCK set, or -1. */

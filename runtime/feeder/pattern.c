@@ -234,11 +234,11 @@ struct fgi_stream *fgi_pattern_read(struct fgi_pattern *pattern,
     return stream;
 }
 
-const struct fgi_stream *fgi_pattern_last(const struct fgi_pattern *pattern,
-                                          uint64_t offset)
+struct fgi_stream *fgi_pattern_last(struct fgi_pattern *pattern,
+                                    uint64_t offset)
 {
     for (uint32_t i = 0; i < FGI_STREAMS; i++) {
-        const struct fgi_stream *stream = &pattern->streams[i];
+        struct fgi_stream *stream = &pattern->streams[i];
 
         if (stream->used_ns != 0 && stream->last_offset == offset &&
             stream->kind == FGI_PATTERN_SEQUENTIAL) {

@@ -43,7 +43,8 @@ struct fgi_stream {
     uint64_t stride_bytes; /* from read to read, forward; 0: none yet */
     uint64_t window_bytes; /* to have read ahead; 0: nothing yet */
     uint64_t ahead;        /* sequential: block; strided: offset: from here on
-                              nothing was asked for yet; the planner's */
+                              nothing was asked for yet; the planner's, or
+                              of a file that is only warmed, the watcher's */
     uint64_t used_ns;      /* when it was last read; 0: free */
     uint32_t run;          /* reads in a row as expected */
     uint8_t kind;          /* UNKNOWN, SEQUENTIAL or STRIDED */
@@ -73,8 +74,8 @@ struct fgi_stream *fgi_pattern_read(struct fgi_pattern *pattern,
                                     const struct fgi_feed_read *read);
 
 /* The sequential stream whose last read began there, or NULL. */
-const struct fgi_stream *fgi_pattern_last(const struct fgi_pattern *pattern,
-                                          uint64_t offset);
+struct fgi_stream *fgi_pattern_last(struct fgi_pattern *pattern,
+                                    uint64_t offset);
 
 /* "sequential", "strided", "whole", "random" or "". */
 const char *fgi_pattern_name(enum fgi_pattern_kind kind);

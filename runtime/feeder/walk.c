@@ -278,7 +278,7 @@ static void finish_guess(void *context, uint64_t reference,
 
     feeder->walk.asking_count--;
     fgi_walk_note_look(&feeder->walk, answer->look == FGI_LOOK_CACHED);
-    if (answer->look != FGI_LOOK_FED ||
+    if ((answer->look != FGI_LOOK_FED && answer->warmed_bytes == 0) ||
         answer->key.size_bytes < feeder->config.file_bytes_min) {
         return;
     }
@@ -288,6 +288,18 @@ static void finish_guess(void *context, uint64_t reference,
         remember(feeder, reference, record);
         add_guess(feeder, record, now_ns);
     }
+}
+
+/* Whether to have a known file looked over. One that is warmed: each time
+ * that it is to come, because the page cache does not tell what it lost. */
+static bool may_expect(struct fgi_walk *walk, const struct fgi_record *record,
+                       uint64_t now_ns)
+{
+    if (record->look == FGI_LOOK_UNFIT) {
+        return now_ns - record->used_ns > GUESS_NS &&
+               guess_of(walk, record) == NULL;
+    }
+    return fgi_watch_may_look(record, now_ns);
 }
 
 /* Have a file looked over and read, unless that was done already. */
@@ -305,7 +317,7 @@ static void expect(struct fg_feeder *feeder, struct fgi_walk_folder *folder,
         }
         return;
     }
-    if ((record != NULL && !fgi_watch_may_look(record, now_ns)) ||
+    if ((record != NULL && !may_expect(&feeder->walk, record, now_ns)) ||
         !fgi_walk_may_look(&feeder->walk)) {
         return;
     }
@@ -393,6 +405,10 @@ void fgi_walk_open(struct fg_feeder *feeder, struct fgi_record *record,
 
     settle_guess(feeder, record);
     expire_guesses(walk, now_ns);
+    if (fgi_looker_rule(&feeder->looker, record->key.device) ==
+        FGI_DEVICE_LEFT) {
+        return;
+    }
     folder->used_ns = now_ns;
     folder->opens++;
     want_listing(feeder, folder, now_ns);

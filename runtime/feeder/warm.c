@@ -125,17 +125,17 @@ static bool follow(struct fgi_warm_target *target, uint64_t now_ns)
     return now_ns - target->moved_ns < GONE_NS;
 }
 
-/* Bytes of one step, 0: the kernel has them. The call returns when the reads
- * are under way, or done: this thread has nothing else to do. */
+/* Bytes of one step that the kernel did not have. The call returns when the
+ * reads are under way, or done: this thread has nothing else to do. */
 static uint64_t warm_step(const struct fgi_warm_target *target, uint64_t bytes)
 {
-    if (fgi_file_cached_share(target->fd, target->at, bytes) > CACHED_SHARE) {
+    double share = fgi_file_cached_share(target->fd, target->at, bytes);
+
+    if (share > CACHED_SHARE ||
+        !fgi_file_will_need(target->fd, target->at, bytes)) {
         return 0;
     }
-    return posix_fadvise(target->fd, (off_t)target->at, (off_t)bytes,
-                         POSIX_FADV_WILLNEED) == 0
-               ? bytes
-               : 0;
+    return share > 0 ? (uint64_t)((1 - share) * (double)bytes) : bytes;
 }
 
 /* Warm a step, if the program is near enough. True: there is more to do. */

@@ -152,6 +152,37 @@ static void note_read(struct fg_feeder *feeder, struct fgi_record *record,
     fgi_ahead_activate(feeder, record);
 }
 
+static void ask_warm(struct fg_feeder *feeder, enum fgi_warm_kind kind,
+                     const struct fgi_event *event, uint64_t offset,
+                     uint64_t bytes)
+{
+    if (fgi_looker_rule(&feeder->looker, event->key.device) !=
+        FGI_DEVICE_LEFT) {
+        fgi_warm_ask(&feeder->warm, kind, event, offset, bytes);
+    }
+}
+
+/* Ahead of a sequential reader, half a window at a time. */
+static void warm_stream(struct fg_feeder *feeder, struct fgi_record *record,
+                        const struct fgi_event *event)
+{
+    struct fgi_stream *stream =
+        fgi_pattern_last(record->pattern, event->offset);
+    uint64_t from;
+    uint64_t to;
+
+    if (stream == NULL) {
+        return;
+    }
+    from = fgi_max(stream->next_offset, stream->ahead * FGI_FEED_BLOCK_BYTES);
+    to = fgi_align_up(stream->next_offset + stream->window_bytes,
+                      FGI_FEED_BLOCK_BYTES);
+    if (to > from && to - from >= stream->window_bytes / 2) {
+        ask_warm(feeder, FGI_WARM_RANGE, event, from, to - from);
+        stream->ahead = to / FGI_FEED_BLOCK_BYTES;
+    }
+}
+
 /* Reads that the shim does not see, or that cannot be served: the page cache
  * may have them ready. */
 static void want_warm(struct fg_feeder *feeder, struct fgi_record *record,
@@ -161,23 +192,15 @@ static void want_warm(struct fg_feeder *feeder, struct fgi_record *record,
         return;
     }
     if (event->kind == FGI_EVENT_STDIO) {
-        fgi_warm_ask(&feeder->warm, FGI_WARM_STDIO, event, 0,
-                     event->key.size_bytes);
+        ask_warm(feeder, FGI_WARM_STDIO, event, 0, event->key.size_bytes);
     } else if (event->kind == FGI_EVENT_MAP) {
-        fgi_warm_ask(&feeder->warm, FGI_WARM_MAP, event, event->offset,
-                     event->bytes);
+        ask_warm(feeder, FGI_WARM_MAP, event, event->offset, event->bytes);
     } else if (event->kind == FGI_EVENT_READ && record->is_stdio) {
         record->is_stdio = false;
         fgi_warm_ask(&feeder->warm, FGI_WARM_END, event, 0, 1);
     } else if (event->kind == FGI_EVENT_READ &&
                record->look == FGI_LOOK_UNFIT && record->pattern != NULL) {
-        const struct fgi_stream *stream =
-            fgi_pattern_last(record->pattern, event->offset);
-
-        if (stream != NULL) {
-            fgi_warm_ask(&feeder->warm, FGI_WARM_RANGE, event,
-                         stream->next_offset, stream->window_bytes);
-        }
+        warm_stream(feeder, record, event);
     }
 }
 
