@@ -90,6 +90,8 @@ print_skips()
 
 need_build_packages
 need_module cmocka libcmocka-dev
+need_module fuse3 libfuse3-dev
+need_command fusermount3 fuse3
 need_command python3 python3
 need_command nm binutils
 if [ "$install" = yes ]; then

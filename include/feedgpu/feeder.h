@@ -266,7 +266,9 @@ FG_EXPORT uint32_t fg_feeder_get_recorders(struct fg_feeder *feeder,
 /*
  * Stop reading ahead and release everything. Programs that still run go on
  * with the kernel's reads. NULL is allowed. Blocks: until reads in flight are
- * done.
+ * done. A file system far away that does not answer is waited for 2 seconds:
+ * threads that it holds after that stay, with some memory, until it answers or
+ * the process ends.
  */
 FG_EXPORT void fg_feeder_close(struct fg_feeder *feeder);
 

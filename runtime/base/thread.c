@@ -86,6 +86,8 @@ static void *thread_main(void *argument)
         (void)fgi_numa_run_on(thread->node);
     }
     thread->run(thread->context);
+    atomic_store(&thread->has_ended, 1);
+    fgi_gate_notify(&thread->ended);
     return NULL;
 }
 
@@ -101,6 +103,8 @@ enum fg_status fgi_thread_start(struct fgi_thread *thread, const char *name,
     thread->context = context;
     thread->node = node;
     thread->started = false;
+    atomic_init(&thread->has_ended, 0);
+    fgi_gate_init(&thread->ended);
     snprintf(thread->name, sizeof(thread->name), "%s", name);
     /* The program's signals are the program's: ours never take one. */
     sigfillset(&all);
@@ -120,6 +124,23 @@ void fgi_thread_join(struct fgi_thread *thread)
         pthread_join(thread->handle, NULL);
         thread->started = false;
     }
+}
+
+bool fgi_thread_join_by(struct fgi_thread *thread, uint64_t deadline_ns)
+{
+    while (thread->started && atomic_load(&thread->has_ended) == 0) {
+        uint32_t seen = fgi_gate_read(&thread->ended);
+
+        if (atomic_load(&thread->has_ended) != 0) {
+            break;
+        }
+        if (fgi_now_ns() >= deadline_ns) {
+            return false;
+        }
+        fgi_gate_wait(&thread->ended, seen, deadline_ns);
+    }
+    fgi_thread_join(thread);
+    return true;
 }
 
 unsigned fgi_cpu_count(void)

@@ -62,6 +62,8 @@ struct fgi_thread {
     int node;      /* NUMA node whose CPUs it runs on, or -1 */
     char name[16]; /* as seen in top and gdb */
     bool started;  /* join is due */
+    _Atomic uint32_t has_ended;
+    struct fgi_gate ended; /* of has_ended */
 };
 
 /*
@@ -74,6 +76,9 @@ enum fg_status fgi_thread_start(struct fgi_thread *thread, const char *name,
 
 /* Wait for its end. Does nothing when it was never started. */
 void fgi_thread_join(struct fgi_thread *thread);
+
+/* The same, until deadline_ns. False: it runs still, and join is due. */
+bool fgi_thread_join_by(struct fgi_thread *thread, uint64_t deadline_ns);
 
 /* CPUs this process may run on, at least 1. */
 unsigned fgi_cpu_count(void);

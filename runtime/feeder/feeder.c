@@ -19,6 +19,8 @@
 
 #define THREADS_DEFAULT 8u
 #define THREADS_MAX 64u
+/* So long a file system far away may hold our threads at the end. */
+#define HELD_NS (2 * FGI_NS_PER_S)
 #define MEMORY_BYTES_MIN FGI_MIB(8)
 #define MEMORY_BYTES_MAX (UINT64_C(1) << 44)
 #define OBSERVE_BYTES FGI_MIB(2) /* nothing is put there */
@@ -239,25 +241,43 @@ const char *fg_feeder_environment(const struct fg_feeder *feeder)
     return feeder->share.environment;
 }
 
+/* Stop the threads. False: a file system far away does not let one go, and it
+ * will use the feeder when it is back: all but the programs' memory stays. */
+static bool stop_threads(struct fg_feeder *feeder)
+{
+    uint64_t deadline_ns = fgi_now_ns() + HELD_NS;
+    bool is_stopped;
+
+    fgi_ahead_stop(feeder);
+    fgi_listen_stop(feeder);
+    fgi_touch_stop(&feeder->touch);
+    is_stopped = fgi_warm_stop(&feeder->warm, deadline_ns);
+    is_stopped &= fgi_pool_fini(&feeder->pool, deadline_ns);
+    if (is_stopped) {
+        fgi_ahead_join(feeder);
+    }
+    return is_stopped;
+}
+
 void fg_feeder_close(struct fg_feeder *feeder)
 {
+    bool is_stopped;
+
     if (feeder == NULL) {
         return;
     }
-    fgi_ahead_stop(feeder);
-    fgi_listen_stop(feeder);
-    fgi_warm_stop(&feeder->warm);
-    fgi_touch_stop(&feeder->touch);
-    fgi_pool_fini(&feeder->pool);
-    fgi_ahead_join(feeder);
-    fgi_looker_fini(&feeder->looker);
+    is_stopped = stop_threads(feeder);
     fgi_records_fini(&feeder->files);
+    fgi_arena_fini(&feeder->arena);
+    fgi_share_fini(&feeder->share);
+    if (!is_stopped) {
+        return;
+    }
+    fgi_looker_fini(&feeder->looker);
     fgi_spans_fini(&feeder->spans);
     fgi_walk_fini(&feeder->walk);
     fgi_folders_fini(&feeder->folders);
     fgi_slots_fini(&feeder->slots);
-    fgi_arena_fini(&feeder->arena);
-    fgi_share_fini(&feeder->share);
     for (uint32_t i = 0; i < feeder->config.data_count; i++) {
         fgi_free(feeder->globs[i]);
     }

@@ -117,8 +117,7 @@ bool fgi_key_is_settled(const struct fgi_feed_key *key, uint64_t real_ns)
     return is_older(key->ctime_ns, real_ns) && is_older(key->mtime_ns, real_ns);
 }
 
-enum fgi_device_rule fgi_looker_rule(struct fgi_looker *looker,
-                                     uint64_t device)
+enum fgi_device_rule fgi_looker_rule(struct fgi_looker *looker, uint64_t device)
 {
     return find_device(looker, device).rule;
 }
@@ -189,8 +188,8 @@ static int open_if_wanted(struct fgi_looker *looker,
 }
 
 /* By the program's descriptor; if that is closed already, by the path. */
-static int open_asked(struct fgi_looker *looker,
-                      const struct fgi_look_ask *ask, struct fgi_feed_key *key)
+static int open_asked(struct fgi_looker *looker, const struct fgi_look_ask *ask,
+                      struct fgi_feed_key *key)
 {
     char path[FGI_LOOK_PATH_BYTES + 32];
     int fd = -1;

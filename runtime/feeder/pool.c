@@ -135,15 +135,25 @@ static void drop_all(struct fgi_job_list *list)
     }
 }
 
-void fgi_pool_fini(struct fgi_pool *pool)
+static bool join_all(struct fgi_pool *pool, uint64_t deadline_ns)
+{
+    bool is_joined = true;
+
+    pthread_mutex_lock(&pool->mutex);
+    pool->is_stopping = true;
+    pthread_cond_broadcast(&pool->ready);
+    pthread_mutex_unlock(&pool->mutex);
+    for (uint32_t i = 0; i < pool->thread_count; i++) {
+        is_joined &= fgi_thread_join_by(&pool->threads[i], deadline_ns);
+    }
+    return is_joined;
+}
+
+bool fgi_pool_fini(struct fgi_pool *pool, uint64_t deadline_ns)
 {
     if (pool->is_ready) {
-        pthread_mutex_lock(&pool->mutex);
-        pool->is_stopping = true;
-        pthread_cond_broadcast(&pool->ready);
-        pthread_mutex_unlock(&pool->mutex);
-        for (uint32_t i = 0; i < pool->thread_count; i++) {
-            fgi_thread_join(&pool->threads[i]);
+        if (!join_all(pool, deadline_ns)) {
+            return false;
         }
         drop_all(&pool->urgent);
         drop_all(&pool->queued);
@@ -153,4 +163,5 @@ void fgi_pool_fini(struct fgi_pool *pool)
     }
     fgi_free(pool->threads);
     memset(pool, 0, sizeof(*pool));
+    return true;
 }

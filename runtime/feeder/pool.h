@@ -61,7 +61,9 @@ void fgi_pool_push(struct fgi_pool *pool, struct fgi_job *job, bool is_urgent);
 /* Finish and drop all jobs that are done, first done first. */
 void fgi_pool_finish(struct fgi_pool *pool, uint64_t now_ns);
 
-/* Wait for what runs, drop everything else. Zeroed is allowed. */
-void fgi_pool_fini(struct fgi_pool *pool);
+/* Wait for what runs until deadline_ns, drop everything else. Zeroed is
+ * allowed. False: a file system does not let a thread go. Then nothing was
+ * released, because that thread will use it. */
+bool fgi_pool_fini(struct fgi_pool *pool, uint64_t deadline_ns);
 
 #endif /* FGI_FEEDER_POOL_H */

@@ -319,12 +319,16 @@ void fgi_warm_ask(struct fgi_warm *warm, enum fgi_warm_kind kind,
     fgi_gate_notify(&warm->gate);
 }
 
-void fgi_warm_stop(struct fgi_warm *warm)
+bool fgi_warm_stop(struct fgi_warm *warm, uint64_t deadline_ns)
 {
-    if (warm->thread.started) {
-        atomic_store(&warm->is_stopping, 1);
-        fgi_gate_notify(&warm->gate);
-        fgi_thread_join(&warm->thread);
-        pthread_mutex_destroy(&warm->mutex);
+    if (!warm->thread.started) {
+        return true;
     }
+    atomic_store(&warm->is_stopping, 1);
+    fgi_gate_notify(&warm->gate);
+    if (!fgi_thread_join_by(&warm->thread, deadline_ns)) {
+        return false;
+    }
+    pthread_mutex_destroy(&warm->mutex);
+    return true;
 }

@@ -64,7 +64,8 @@ void fgi_warm_ask(struct fgi_warm *warm, enum fgi_warm_kind kind,
                   const struct fgi_event *event, uint64_t offset,
                   uint64_t bytes);
 
-/* Zeroed is allowed. */
-void fgi_warm_stop(struct fgi_warm *warm);
+/* Zeroed is allowed. False: a file system does not let the thread go before
+ * deadline_ns. It will use warm then. */
+bool fgi_warm_stop(struct fgi_warm *warm, uint64_t deadline_ns);
 
 #endif /* FGI_FEEDER_WARM_H */
