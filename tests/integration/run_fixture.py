@@ -82,11 +82,17 @@ class Case(unittest.TestCase):
 
 
 def main(text):
-    """Run the tests of the module that was started."""
+    """Run the tests of the module that was started; 77: all were skipped."""
     parser = argparse.ArgumentParser(description=text.splitlines()[0])
     parser.add_argument("--tool", required=True)
     parser.add_argument("--deny", default="")
     args, others = parser.parse_known_args()
     PATHS["tool"] = os.path.abspath(args.tool)
     PATHS["deny"] = os.path.abspath(args.deny) if args.deny else ""
-    unittest.main(module="__main__", argv=[sys.argv[0], *others])
+    result = unittest.main(module="__main__", argv=[sys.argv[0], *others],
+                           exit=False).result
+    if result.wasSuccessful() and len(result.skipped) > 0 and \
+            len(result.skipped) >= result.testsRun:
+        print(result.skipped[-1][1])
+        sys.exit(77)
+    sys.exit(not result.wasSuccessful())
