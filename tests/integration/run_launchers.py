@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""feedgpu run with real launchers and programs of other users' rights.
+"""feedgpu run with real launchers, other users' rights and other roots.
 
 What is not installed, or needs root, is skipped by name.
 """
@@ -9,13 +9,42 @@ import importlib.util
 import json
 import os
 import pwd
+import re
 import shutil
 import subprocess
 import sys
+import time
 import unittest
 
 from run_fixture import GIVE_UP_S, PATHS, Case, main
 from run_ranks import MIB, Ranks
+
+# Reads a file off the disk until it is in memory, goes into another root, where
+# another file has its name, and reads both.
+MOVES = """
+import hashlib, os, sys, time
+
+def look(file):
+    seen = hashlib.sha256()
+    while piece := file.read(1 << 16):
+        seen.update(piece)
+    print(seen.hexdigest())
+
+def look_often(name):
+    for _ in range(4):
+        with open(name, "rb", buffering=0) as file:
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+            look(file)
+        time.sleep(0.05)
+
+name, root = sys.argv[1:]
+look_often(name)
+file = open(name, "rb", buffering=0)
+print(len(file.read(1 << 20)))
+os.chroot(root)
+look(file)
+look_often(name)
+"""
 
 
 class Launchers(Ranks):
@@ -131,6 +160,75 @@ class Rights(Case):
         """It may not open the memory of a feeder that is root's."""
         self.expect_unseen(*self.as_nobody(self.path("cat"),
                                            self.path("data")))
+
+
+class Roots(Case):
+    """Programs in a root folder where neither we nor /proc are."""
+
+    def setUp(self):
+        super().setUp()
+        if os.getuid() != 0:
+            self.skipTest("needs root")
+        self.root = self.path("root")
+        self.data = self.path("data")
+        for path in (self.data, self.inside(self.data)):
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(path, "wb") as file:
+                file.write(os.urandom(4 * MIB))
+                file.flush()
+                os.fsync(file.fileno())
+        time.sleep(0.15)  # a file that has just changed is left alone
+
+    def inside(self, path):
+        return self.root + path
+
+    def add_reader(self):
+        """cat, and the libraries and the linker that it needs."""
+        cat = shutil.which("cat")
+        listed = subprocess.run(["ldd", cat], check=True, capture_output=True,
+                                text=True).stdout
+        for path in re.findall(r"(/\S+) \(", listed):
+            os.makedirs(os.path.dirname(self.inside(path)), exist_ok=True)
+            shutil.copy(path, self.inside(path))
+        shutil.copy(cat, self.inside("/reader"))
+
+    def run_plain(self, *words, **env):
+        return subprocess.run(words, cwd=self.folder, check=False,
+                              env={**self.clean, **env}, capture_output=True,
+                              timeout=GIVE_UP_S)
+
+    def run_fed(self, *words):
+        return self.run_plain(
+            PATHS["tool"], "run", "--memory", "64MiB", "--report", "json",
+            "--report-file", self.path("report"), "--", *words)
+
+    def test_program_in_another_root_reads_by_itself(self):
+        """Only the linker speaks: as with any library that is not there."""
+        self.add_reader()
+        chroot = shutil.which("chroot", path=os.environ["PATH"] + ":/usr/sbin")
+        program = [chroot, self.root, "/reader", self.data]
+        preload = self.run_tool("printenv", "LD_PRELOAD").stdout.strip()
+        plain = self.run_plain(*program, LD_PRELOAD=preload, FEEDGPU_BOARD="")
+        done = self.run_fed(*program)
+        with open(self.inside(self.data), "rb") as file:
+            self.assertEqual(plain.stdout, file.read())
+        self.assertEqual((done.returncode, done.stdout, done.stderr),
+                         (0, plain.stdout, plain.stderr))
+        self.assertEqual(
+            done.stderr.decode(),
+            f"ERROR: ld.so: object '{preload}' from LD_PRELOAD cannot be "
+            "preloaded (cannot open shared object file): ignored.\n")
+
+    def test_program_that_changes_its_root_reads_on(self):
+        program = [sys.executable, "-c", MOVES, self.data, self.root]
+        plain = self.run_plain(*program)
+        done = self.run_fed(*program)
+        self.assertEqual(len(set(plain.stdout.split())), 4, plain.stderr)
+        self.assertEqual(
+            (done.returncode, done.stdout, done.stderr),
+            (plain.returncode, plain.stdout, plain.stderr))
+        feeder = json.loads(self.text("report"))["feeder"]
+        self.assertGreater(feeder["memory_bytes"], 0)
 
 
 if __name__ == "__main__":
