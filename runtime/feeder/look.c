@@ -242,17 +242,10 @@ static bool is_match(const struct fg_feeder_config *config, const char *path)
     return false;
 }
 
-/* Under the name that the program gave it, or the one that it really has. */
-static bool is_named(const struct fgi_looker *looker,
-                     const struct fgi_look_ask *ask, const char *path)
+bool fgi_look_is_named(const struct fg_feeder_config *config, const char *path)
 {
-    const struct fg_feeder_config *config = looker->config;
-
-    if ((config->flags & FG_FEEDER_OBSERVE) != 0) {
-        return false;
-    }
-    return config->data_count == 0 || is_match(config, path) ||
-           is_match(config, ask->path);
+    return (config->flags & FG_FEEDER_OBSERVE) == 0 &&
+           (config->data_count == 0 || is_match(config, path));
 }
 
 bool fgi_look_is_fit(uint64_t magic)
@@ -392,7 +385,9 @@ static enum fgi_look judge(struct fgi_looker *looker,
 {
     struct fgi_look_device device;
 
-    if (!is_named(looker, ask, answer->path)) {
+    /* Under the name that the program gave it, or the one it really has. */
+    if (!fgi_look_is_named(looker->config, answer->path) &&
+        !fgi_look_is_named(looker->config, ask->path)) {
         return FGI_LOOK_UNWANTED;
     }
     device = device_of(looker, fd, &answer->key);

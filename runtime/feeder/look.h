@@ -97,6 +97,9 @@ bool fgi_key_read(int fd, struct fgi_feed_key *key);
  * older than FGI_FEED_SETTLED_NS, and not in the future. */
 bool fgi_key_is_settled(const struct fgi_feed_key *key, uint64_t real_ns);
 
+/* Whether files of that path are to be read ahead at all. */
+bool fgi_look_is_named(const struct fg_feeder_config *config, const char *path);
+
 /* Whether fstat tells every change of a file at once on file systems of that
  * statfs magic, and direct I/O reads what was written. */
 bool fgi_look_is_fit(uint64_t magic);

@@ -21,9 +21,9 @@
 /* An expected file that was not opened for so long was expected wrongly. */
 #define GUESS_NS (10 * FGI_NS_PER_S)
 #define EXPIRE_NS FGI_NS_PER_S /* how often that is looked at */
-#define CACHED_RUN 32u
-#define CACHED_SKIP 8u
-#define CACHED_CALM_NS (2 * FGI_NS_PER_MS)
+#define VAIN_RUN 32u
+#define VAIN_SKIP 8u
+#define VAIN_CALM_NS (2 * FGI_NS_PER_MS)
 /* So much is ready that is not opened yet: at 10 GB/s it lasts for longer. */
 #define AHEAD_CALM_BYTES FGI_MIB(8)
 #define AHEAD_CALM_NS (FGI_NS_PER_MS / 2)
@@ -237,6 +237,11 @@ static uint32_t guess_room(const struct fgi_walk *walk)
 /* ---- asking ----------------------------------------------------------------
  */
 
+static bool is_all_vain(const struct fgi_walk *walk)
+{
+    return walk->vain_run >= VAIN_RUN;
+}
+
 static uint64_t reference_to(const struct fgi_walk_folder *folder,
                              uint32_t number)
 {
@@ -277,7 +282,7 @@ static void finish_guess(void *context, uint64_t reference,
     struct fgi_record *record;
 
     feeder->walk.asking_count--;
-    fgi_walk_note_look(&feeder->walk, answer->look == FGI_LOOK_CACHED);
+    fgi_walk_note_look(&feeder->walk, answer->look);
     if ((answer->look != FGI_LOOK_FED && answer->warmed_bytes == 0) ||
         answer->key.size_bytes < feeder->config.file_bytes_min) {
         return;
@@ -324,6 +329,7 @@ static void expect(struct fg_feeder *feeder, struct fgi_walk_folder *folder,
     length = snprintf(path, sizeof(path), "%s/%s", folder->path,
                       fgi_listing_name(&folder->listing, number));
     if (length > 0 && (size_t)length < sizeof(path) &&
+        fgi_look_is_named(&feeder->config, path) &&
         fgi_inspect_guess(feeder, path, reference_to(folder, number),
                           finish_guess)) {
         feeder->walk.asking_count++;
@@ -366,7 +372,9 @@ static void expect_in_order(struct fg_feeder *feeder,
     uint32_t count = fgi_listing_next(&folder->listing, order, number, REACH,
                                       next, room < REACH ? room : REACH);
 
-    for (uint32_t i = 0; i < count; i++) {
+    /* The farthest shows soon enough when a look is no longer in vain. */
+    for (uint32_t i = is_all_vain(&feeder->walk) ? count - 1 : 0; i < count;
+         i++) {
         expect(feeder, folder, next[i], now_ns);
     }
     feeder->walk.was_folder |= count > 0;
@@ -405,8 +413,10 @@ void fgi_walk_open(struct fg_feeder *feeder, struct fgi_record *record,
 
     settle_guess(feeder, record);
     expire_guesses(walk, now_ns);
-    if (fgi_looker_rule(&feeder->looker, record->key.device) ==
-        FGI_DEVICE_LEFT) {
+    if (record->look == FGI_LOOK_UNWANTED ||
+        (feeder->config.flags & FG_FEEDER_OBSERVE) != 0 ||
+        fgi_looker_rule(&feeder->looker, record->key.device) ==
+            FGI_DEVICE_LEFT) {
         return;
     }
     folder->used_ns = now_ns;
@@ -470,15 +480,10 @@ void fgi_walk_run_over(struct fg_feeder *feeder,
     }
 }
 
-static bool is_all_cached(const struct fgi_walk *walk)
-{
-    return walk->cached_run >= CACHED_RUN;
-}
-
 uint64_t fgi_walk_calm_ns(const struct fgi_walk *walk, uint64_t inflight_bytes)
 {
-    if (is_all_cached(walk)) {
-        return CACHED_CALM_NS;
+    if (is_all_vain(walk)) {
+        return VAIN_CALM_NS;
     }
     return walk->guess_bytes >= inflight_bytes + AHEAD_CALM_BYTES
                ? AHEAD_CALM_NS
@@ -487,11 +492,13 @@ uint64_t fgi_walk_calm_ns(const struct fgi_walk *walk, uint64_t inflight_bytes)
 
 bool fgi_walk_may_look(struct fgi_walk *walk)
 {
-    return !is_all_cached(walk) ||
-           walk->skipped++ % CACHED_SKIP == CACHED_SKIP - 1;
+    return !is_all_vain(walk) ||
+           walk->skipped++ % VAIN_SKIP == VAIN_SKIP - 1;
 }
 
-void fgi_walk_note_look(struct fgi_walk *walk, bool is_cached)
+void fgi_walk_note_look(struct fgi_walk *walk, enum fgi_look look)
 {
-    walk->cached_run = is_cached ? walk->cached_run + 1 : 0;
+    bool is_vain = look == FGI_LOOK_CACHED || look == FGI_LOOK_UNWANTED;
+
+    walk->vain_run = is_vain ? walk->vain_run + 1 : 0;
 }

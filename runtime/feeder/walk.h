@@ -15,6 +15,7 @@
 
 #include <feedgpu/error.h>
 
+#include "runtime/feeder/files.h"
 #include "runtime/feeder/predict.h"
 
 #define FGI_WALK_FOLDERS 2048u    /* at most */
@@ -59,7 +60,7 @@ struct fgi_walk {
     uint32_t guess_count;  /* looked at, not opened */
     uint32_t guess_place;  /* the next one is there, or after that */
     uint32_t asking_count; /* in the pool */
-    uint32_t cached_run;   /* looks in a row that found a cached file */
+    uint32_t vain_run;     /* looks in a row at cached or unwanted files */
     uint32_t skipped;      /* looks left out for that */
     int32_t chain_score;   /* of what came next in an earlier epoch */
     bool was_folder;       /* predicted by a folder's order, ever */
@@ -83,15 +84,15 @@ void fgi_walk_run_over(struct fg_feeder *feeder,
                        uint64_t now_ns);
 
 /* Whether a look at one more file is worth it: not each time when all files
- * turn out to be in the page cache. */
+ * turn out to be in the page cache, or not wanted. */
 bool fgi_walk_may_look(struct fgi_walk *walk);
 
 /* How late events may be taken: nothing is to be gained from them while all
- * files are in the page cache, and little while many are read ahead.
+ * looks are in vain, and little while many are read ahead.
  * `inflight_bytes` are being read. */
 uint64_t fgi_walk_calm_ns(const struct fgi_walk *walk, uint64_t inflight_bytes);
 
 /* What a look found. */
-void fgi_walk_note_look(struct fgi_walk *walk, bool is_cached);
+void fgi_walk_note_look(struct fgi_walk *walk, enum fgi_look look);
 
 #endif /* FGI_FEEDER_WALK_H */
