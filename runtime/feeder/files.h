@@ -53,7 +53,7 @@ struct fgi_record {
     uint32_t used_index;  /* in files.used */
     uint32_t open_index;  /* in files.open, when fd is */
     uint32_t active_next; /* list of files to read ahead in */
-    uint32_t guess;       /* expected: its place in walk.guesses, from 1 on */
+    uint32_t guess;       /* expected: its place among guesses, from 1 on */
     uint8_t look;         /* enum fgi_look */
     bool is_active;       /* in that list */
     bool is_opened;       /* by a program */

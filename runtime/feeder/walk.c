@@ -18,9 +18,6 @@
 #define OPENS_MIN 2u           /* before a folder is listed */
 #define MISSES_MAX 8u          /* before it is listed again */
 #define LISTED_NS FGI_NS_PER_S /* but not sooner */
-/* An expected file that was not opened for so long was expected wrongly. */
-#define GUESS_NS (10 * FGI_NS_PER_S)
-#define EXPIRE_NS FGI_NS_PER_S /* how often that is looked at */
 #define VAIN_RUN 32u
 #define VAIN_SKIP 8u
 #define VAIN_CALM_NS (2 * FGI_NS_PER_MS)
@@ -151,89 +148,6 @@ static void want_listing(struct fg_feeder *feeder,
     }
 }
 
-/* ---- guesses ---------------------------------------------------------------
- */
-
-static void end_guess(struct fgi_walk *walk, struct fgi_walk_guess *guess)
-{
-    walk->guess_bytes -= guess->bytes;
-    walk->guess_count--;
-    *guess = (struct fgi_walk_guess){0};
-}
-
-/* The guess that it will be opened, or NULL. */
-static struct fgi_walk_guess *guess_of(struct fgi_walk *walk,
-                                       const struct fgi_record *record)
-{
-    struct fgi_walk_guess *guess;
-
-    if (record->guess == 0) {
-        return NULL;
-    }
-    guess = &walk->guesses[record->guess - 1];
-    return guess->file_id == record->id ? guess : NULL;
-}
-
-/* The file was opened: was it expected? */
-static void settle_guess(struct fg_feeder *feeder, struct fgi_record *record)
-{
-    struct fgi_walk_guess *guess = guess_of(&feeder->walk, record);
-
-    if (guess != NULL) {
-        fgi_count(&feeder->counts.predictions_hit, 1);
-        end_guess(&feeder->walk, guess);
-    }
-    record->guess = 0;
-}
-
-static void expire_guesses(struct fgi_walk *walk, uint64_t now_ns)
-{
-    if (now_ns - walk->expired_ns < EXPIRE_NS) {
-        return;
-    }
-    walk->expired_ns = now_ns;
-    for (uint32_t i = 0; i < FGI_WALK_AHEAD; i++) {
-        if (walk->guesses[i].file_id != 0 &&
-            now_ns - walk->guesses[i].asked_ns > GUESS_NS) {
-            end_guess(walk, &walk->guesses[i]);
-        }
-    }
-}
-
-/* They are settled much as they were made: the next place is soon free. */
-static void add_guess(struct fg_feeder *feeder, struct fgi_record *record,
-                      uint64_t now_ns)
-{
-    struct fgi_walk *walk = &feeder->walk;
-    struct fgi_walk_guess *guess;
-
-    if (guess_of(walk, record) != NULL || walk->guess_count == FGI_WALK_AHEAD) {
-        return;
-    }
-    do {
-        guess = &walk->guesses[walk->guess_place];
-        walk->guess_place = (walk->guess_place + 1) % FGI_WALK_AHEAD;
-    } while (guess->file_id != 0);
-    record->guess = (uint32_t)(guess - walk->guesses) + 1;
-    *guess = (struct fgi_walk_guess){
-        .file_id = record->id,
-        .bytes = fgi_min(record->key.size_bytes, FGI_WINDOW_BYTES_OPEN),
-        .asked_ns = now_ns,
-    };
-    walk->guess_bytes += guess->bytes;
-    walk->guess_count++;
-    fgi_count(&feeder->counts.predictions, 1);
-}
-
-static uint32_t guess_room(const struct fgi_walk *walk)
-{
-    uint32_t used = walk->guess_count + walk->asking_count;
-
-    return used >= FGI_WALK_AHEAD || walk->guess_bytes >= FGI_WALK_AHEAD_BYTES
-               ? 0
-               : FGI_WALK_AHEAD - used;
-}
-
 /* ---- asking ----------------------------------------------------------------
  */
 
@@ -275,6 +189,13 @@ static void remember(struct fg_feeder *feeder, uint64_t reference,
     }
 }
 
+static void note_guess(struct fg_feeder *feeder, struct fgi_record *record,
+                       uint64_t now_ns)
+{
+    fgi_count(&feeder->counts.predictions,
+              fgi_guess_add(&feeder->walk.guesses, record, now_ns));
+}
+
 static void finish_guess(void *context, uint64_t reference,
                          struct fgi_look_answer *answer, uint64_t now_ns)
 {
@@ -291,7 +212,7 @@ static void finish_guess(void *context, uint64_t reference,
     if (record != NULL) {
         record->reference = reference;
         remember(feeder, reference, record);
-        add_guess(feeder, record, now_ns);
+        note_guess(feeder, record, now_ns);
     }
 }
 
@@ -301,8 +222,8 @@ static bool may_expect(struct fgi_walk *walk, const struct fgi_record *record,
                        uint64_t now_ns)
 {
     if (record->look == FGI_LOOK_UNFIT) {
-        return now_ns - record->used_ns > GUESS_NS &&
-               guess_of(walk, record) == NULL;
+        return now_ns - record->used_ns > FGI_GUESS_NS &&
+               fgi_guess_of(&walk->guesses, record) == NULL;
     }
     return fgi_watch_may_look(record, now_ns);
 }
@@ -318,7 +239,7 @@ static void expect(struct fg_feeder *feeder, struct fgi_walk_folder *folder,
 
     if (record != NULL && record->look == FGI_LOOK_FED) {
         if (fgi_inspect_restart(feeder, record, now_ns)) {
-            add_guess(feeder, record, now_ns);
+            note_guess(feeder, record, now_ns);
         }
         return;
     }
@@ -368,13 +289,14 @@ static void expect_in_order(struct fg_feeder *feeder,
                             uint64_t now_ns)
 {
     uint32_t next[REACH];
-    uint32_t room = guess_room(&feeder->walk);
+    uint32_t room =
+        fgi_guess_room(&feeder->walk.guesses, feeder->walk.asking_count);
     uint32_t count = fgi_listing_next(&folder->listing, order, number, REACH,
                                       next, room < REACH ? room : REACH);
 
-    /* The farthest shows soon enough when a look is no longer in vain. */
-    for (uint32_t i = is_all_vain(&feeder->walk) ? count - 1 : 0; i < count;
-         i++) {
+    /* In vain so far: the farthest shows soon enough when that has changed. */
+    for (uint32_t i = is_all_vain(&feeder->walk) && count > 0 ? count - 1 : 0;
+         i < count; i++) {
         expect(feeder, folder, next[i], now_ns);
     }
     feeder->walk.was_folder |= count > 0;
@@ -385,7 +307,9 @@ static void expect_in_chain(struct fg_feeder *feeder, uint64_t reference,
 {
     struct fgi_walk *walk = &feeder->walk;
 
-    for (uint32_t i = 0; i < REACH && guess_room(walk) > 0; i++) {
+    for (uint32_t i = 0;
+         i < REACH && fgi_guess_room(&walk->guesses, walk->asking_count) > 0;
+         i++) {
         struct fgi_walk_folder *folder =
             folder_of(walk, (uint32_t)(reference >> 32));
 
@@ -411,8 +335,9 @@ void fgi_walk_open(struct fg_feeder *feeder, struct fgi_record *record,
     enum fgi_order_kind order;
     uint32_t number;
 
-    settle_guess(feeder, record);
-    expire_guesses(walk, now_ns);
+    fgi_count(&feeder->counts.predictions_hit,
+              fgi_guess_settle(&walk->guesses, record));
+    fgi_guess_expire(&walk->guesses, now_ns);
     if (record->look == FGI_LOOK_UNWANTED ||
         (feeder->config.flags & FG_FEEDER_OBSERVE) != 0 ||
         fgi_looker_rule(&feeder->looker, record->key.device) ==
@@ -485,15 +410,14 @@ uint64_t fgi_walk_calm_ns(const struct fgi_walk *walk, uint64_t inflight_bytes)
     if (is_all_vain(walk)) {
         return VAIN_CALM_NS;
     }
-    return walk->guess_bytes >= inflight_bytes + AHEAD_CALM_BYTES
+    return walk->guesses.bytes >= inflight_bytes + AHEAD_CALM_BYTES
                ? AHEAD_CALM_NS
                : 0;
 }
 
 bool fgi_walk_may_look(struct fgi_walk *walk)
 {
-    return !is_all_vain(walk) ||
-           walk->skipped++ % VAIN_SKIP == VAIN_SKIP - 1;
+    return !is_all_vain(walk) || walk->skipped++ % VAIN_SKIP == VAIN_SKIP - 1;
 }
 
 void fgi_walk_note_look(struct fgi_walk *walk, enum fgi_look look)

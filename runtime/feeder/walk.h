@@ -16,12 +16,11 @@
 #include <feedgpu/error.h>
 
 #include "runtime/feeder/files.h"
+#include "runtime/feeder/guess.h"
 #include "runtime/feeder/predict.h"
 
 #define FGI_WALK_FOLDERS 2048u    /* at most */
 #define FGI_WALK_NAMES (2u << 20) /* of all folders */
-#define FGI_WALK_AHEAD 256u       /* files expected, not opened yet */
-#define FGI_WALK_AHEAD_BYTES (UINT64_C(64) << 20)
 #define FGI_WALK_READERS 64u
 
 /* A folder. */
@@ -37,13 +36,6 @@ struct fgi_walk_folder {
     bool is_waiting; /* being listed */
 };
 
-/* An expected file. */
-struct fgi_walk_guess {
-    uint32_t file_id; /* 0: free */
-    uint64_t bytes;
-    uint64_t asked_ns;
-};
-
 /* What a process opened last. */
 struct fgi_walk_reader {
     int32_t pid;
@@ -52,13 +44,9 @@ struct fgi_walk_reader {
 
 struct fgi_walk {
     struct fgi_walk_folder *folders; /* owned */
-    struct fgi_walk_guess guesses[FGI_WALK_AHEAD];
+    struct fgi_guesses guesses;
     struct fgi_walk_reader readers[FGI_WALK_READERS];
-    uint64_t guess_bytes;  /* sum of guesses */
-    uint64_t expired_ns;   /* when old guesses were last looked for */
     uint64_t name_count;   /* in all listings */
-    uint32_t guess_count;  /* looked at, not opened */
-    uint32_t guess_place;  /* the next one is there, or after that */
     uint32_t asking_count; /* in the pool */
     uint32_t vain_run;     /* looks in a row at cached or unwanted files */
     uint32_t skipped;      /* looks left out for that */
