@@ -3,15 +3,16 @@
 """What `feedgpu run` brings to programs, as ratios within each round.
 
     run_speed.py --build BUILD [--python PYTHON] [--rounds N] [--only WORD]
-                 [--dir DIR] [--warm-memory MIB]
+                 [--dir DIR] [--farfs FARFS] [--warm-memory MIB]
 
 Each round runs a program plain and under the shim, one after the other, in
 changing order; the ratio of the two is taken within the round, and the medians,
 least and largest of both times and of the ratio are printed. Files are out of
 the page cache before each run unless the case says cached. --python is an
-interpreter with torch; without it these cases are left out. --warm-memory:
-before each run, have so much memory taken and freed: a virtual machine whose
-host takes free memory back pays for it anew, at random.
+interpreter with torch, --farfs the build's file system with a delay (needs
+root); without them their cases are left out. --warm-memory: before each run,
+have so much memory taken and freed: a virtual machine whose host takes free
+memory back pays for it anew, at random.
 """
 
 import argparse
@@ -26,6 +27,7 @@ import time
 
 RECORD = 150528
 MIB = 1 << 20
+FAR_MS = 2
 
 LOADER = """
 import os, sys, time
@@ -140,6 +142,7 @@ class Bench:
             times = {}
             for is_fed in ((False, True) if i % 2 == 0 else (True, False)):
                 self.prepare(paths, more.get("cached"))
+                more.get("before", lambda: None)()
                 times[is_fed] = self.seconds(command, is_fed, more)
             plain.append(times[False])
             fed.append(times[True])
@@ -237,6 +240,36 @@ def many_programs(bench, source):
                    "|| exit 1; done"], [], ">= 0.98", whole=True, cached=True)
 
 
+def far(bench, near, name, paths_in):
+    """Files on FUSE with a delay per request (tests/integration/farfs.c)."""
+    name = f"{name}, {FAR_MS} ms per request"
+    if not bench.args.farfs or not bench.wanted(name):
+        return
+    mount = os.path.join(bench.folder, "far")
+    os.makedirs(mount, exist_ok=True)
+    server = None
+
+    def again():
+        """A new mount has nothing in the page cache."""
+        nonlocal server
+        if server is not None:
+            subprocess.run(["fusermount3", "-u", mount], check=True)
+            server.wait()
+        server = subprocess.Popen(
+            [bench.args.farfs, near, mount, str(FAR_MS), "keep"],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while not os.path.ismount(mount):
+            time.sleep(0.01)
+
+    paths = [os.path.join(mount, path) for path in paths_in]
+    try:
+        bench.compare(name, [bench.reader, "files", "262144", "0", "1",
+                             *paths], [], "-", before=again)
+    finally:
+        subprocess.run(["fusermount3", "-u", mount], check=True)
+        server.wait()
+
+
 def run_all(bench):
     args = bench.args
     big = make(os.path.join(bench.folder, "big"), 1, 1024 * MIB)
@@ -252,6 +285,8 @@ def run_all(bench):
                   [reader, "files", "4096", "0", "3", *big], big, ">= 0.98",
                   cached=True)
     second_epoch(bench, big)
+    far(bench, os.path.dirname(big[0]), "far away: one reader, 256 KiB",
+        [os.path.basename(big[0])])
     os.unlink(big[0])
     small = make(os.path.join(bench.folder, "small"), 4000, 150000)
     bench.compare("a walk over 4000 files of 150 KB",
@@ -259,6 +294,9 @@ def run_all(bench):
                   ">= 2")
     bench.compare("the same, 300 us of compute a file",
                   [reader, "files", "262144", "2097", "1", *small], small, "-")
+    far(bench, os.path.dirname(small[0]),
+        "far away: a walk over 1000 files of 150 KB",
+        [os.path.basename(path) for path in small[:1000]])
     if args.python:
         program = os.path.join(bench.folder, "loader.py")
         with open(program, "w", encoding="utf-8") as file:
@@ -284,6 +322,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", default="")
     parser.add_argument("--dir")
+    parser.add_argument("--farfs")
     parser.add_argument("--warm-memory", type=int, default=0)
     parser.add_argument("--source", default=os.path.join(
         os.path.dirname(os.path.abspath(__file__)), "..", ".."))

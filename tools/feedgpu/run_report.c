@@ -287,15 +287,43 @@ static void put_bind(const struct run *run, FILE *out)
     }
 }
 
+/* The kernel's count of all processes that have ended. */
+static void put_counted(const struct run *run, FILE *out)
+{
+    const struct process_io *io = &run->launch.io;
+    uint64_t seen_bytes = run->stats.kernel_bytes;
+    char called[SIZE_TEXT_BYTES];
+    char seen[SIZE_TEXT_BYTES];
+    char disks[SIZE_TEXT_BYTES];
+
+    if (io->processes == 0) {
+        run_put_text(out, "kernel", "its count of what was read is not known");
+        return;
+    }
+    fprintf(out,
+            "kernel    %s by read calls of all processes, %s seen above;\n",
+            amount_format((double)io->call_bytes, called),
+            amount_format((double)seen_bytes, seen));
+    fprintf(out,
+            "          %s came from disks, %" PRIu64
+            " page faults had to read\n",
+            amount_format((double)io->storage_bytes, disks),
+            run->launch.major_faults);
+    if (seen_bytes > io->call_bytes) {
+        run_put_text(out, "",
+                     "not all: programs that others have started, as slurmd "
+                     "does for srun, or that have not ended, read too");
+    }
+}
+
 /* What was read without being seen, by the kernel's count of all processes. */
 static void put_unseen(const struct run *run, FILE *out)
 {
     const struct fg_feeder_stats *stats = &run->stats;
     const struct process_io *io = &run->launch.io;
-    char called[SIZE_TEXT_BYTES];
     char other[SIZE_TEXT_BYTES];
-    char seen[SIZE_TEXT_BYTES];
     char text[320];
+
     if (stats->mapped_bytes > 0 || stats->stdio_files > 0) {
         snprintf(text, sizeof(text),
                  "%s by mmap, %" PRIu64 " files by stdio: their waits are not "
@@ -304,20 +332,7 @@ static void put_unseen(const struct run *run, FILE *out)
                  stats->stdio_files);
         run_put_text(out, "unseen", text);
     }
-    if (io->processes == 0) {
-        run_put_text(out, "kernel", "its count of what was read is not known");
-    } else {
-        fprintf(out,
-                "kernel    %s by read calls of all processes, %s of it seen "
-                "above;\n",
-                amount_format((double)io->call_bytes, called),
-                amount_format((double)stats->kernel_bytes, seen));
-        fprintf(out,
-                "          %s came from disks, %" PRIu64
-                " page faults had to read\n",
-                amount_format((double)io->storage_bytes, other),
-                run->launch.major_faults);
-    }
+    put_counted(run, out);
     if (io->unknown > 0 || run->launch.left_behind > 0) {
         snprintf(text, sizeof(text),
                  "%" PRIu32 " processes ended without a count, %" PRIu32
