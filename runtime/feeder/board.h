@@ -63,6 +63,7 @@ enum fgi_feed_mode {
     FGI_FEED_WATCH = 0, /* count, tell; reads are the kernel's */
     FGI_FEED_COPY = 1,  /* blocks of it may be in the arena */
     FGI_FEED_LOOK = 2,  /* not decided yet: a moment's wait may be worth it */
+    FGI_FEED_WARM = 3,  /* reads are the kernel's; where, is wanted each time */
 };
 
 /* What tells one state of a file from any other. */

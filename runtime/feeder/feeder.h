@@ -231,6 +231,9 @@ struct fgi_record *fgi_watch_add(struct fg_feeder *feeder,
  * one block, which needs none. */
 struct fgi_pattern *fgi_watch_pattern(struct fgi_record *record);
 
+/* Leave its reads to the kernel; whether to be told of each is the device's. */
+void fgi_watch_leave(struct fg_feeder *feeder, struct fgi_record *record);
+
 /* Whether to look at a file again, which could not be fed before. */
 bool fgi_watch_may_look(const struct fgi_record *record, uint64_t now_ns);
 

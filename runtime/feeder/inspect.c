@@ -149,7 +149,7 @@ static void take_answer(struct fg_feeder *feeder, struct fgi_record *record,
         fgi_walk_open(feeder, record, now_ns);
     }
     if (answer->look != FGI_LOOK_FED) {
-        fgi_records_set_mode(&feeder->files, record, FGI_FEED_WATCH);
+        fgi_watch_leave(feeder, record);
         return;
     }
     if (record->fd < 0) {

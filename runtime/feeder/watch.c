@@ -84,6 +84,16 @@ bool fgi_watch_may_look(const struct fgi_record *record, uint64_t now_ns)
     return false;
 }
 
+void fgi_watch_leave(struct fg_feeder *feeder, struct fgi_record *record)
+{
+    bool is_warmed = record->look == FGI_LOOK_UNFIT &&
+                     fgi_looker_rule(&feeder->looker, record->key.device) ==
+                         FGI_DEVICE_WARMED;
+
+    fgi_records_set_mode(&feeder->files, record,
+                         is_warmed ? FGI_FEED_WARM : FGI_FEED_WATCH);
+}
+
 static void note_open(struct fg_feeder *feeder, struct fgi_record *record,
                       uint64_t now_ns)
 {
@@ -247,7 +257,7 @@ void fgi_watch_event(struct fg_feeder *feeder, const struct fgi_event *event,
         fgi_inspect_ask(feeder, record, &record->key, event->path);
     }
     if (record->look != FGI_LOOK_WAITING && record->look != FGI_LOOK_FED) {
-        fgi_records_set_mode(&feeder->files, record, FGI_FEED_WATCH);
+        fgi_watch_leave(feeder, record);
     }
 }
 

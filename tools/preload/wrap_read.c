@@ -119,25 +119,41 @@ static ssize_t read_counted(const struct shim_file *file,
 
 static __thread uint32_t told __attribute__((tls_model("initial-exec")));
 
-/* Of a file whose reads are the kernel's, tell the large ones' places. */
+static uint32_t mode_of(const struct shim_file *file)
+{
+    return file->entry == NULL
+               ? FGI_FEED_LOOK
+               : atomic_load_explicit(&file->entry->mode, memory_order_relaxed);
+}
+
+/* Of a file whose reads are the kernel's, tell the large ones' places, and
+ * with each those of the reads in a row before it that were not told. */
 static void tell_watched(const struct shim_file *file,
                          const struct shim_call *call)
 {
     if (call->bytes < TIMED_BYTES_MIN || file->entry == NULL ||
-        (told++ >= TOLD_MAX && told % TOLD_EVERY != 0)) {
+        (mode_of(file) != FGI_FEED_WARM && told++ >= TOLD_MAX &&
+         told % TOLD_EVERY != 0)) {
         return;
     }
     int saved = errno;
     off_t at =
         call->has_offset ? (off_t)call->offset : lseek(call->fd, 0, SEEK_CUR);
     errno = saved;
-    if (at >= 0 && shim_moves_on(call->fd, (uint64_t)at, call->bytes)) {
+    if (at < 0) {
+        return;
+    }
+    uint64_t offset = (uint64_t)at;
+    bool is_in_row = shim_expected(call->fd) == offset;
+    if (shim_moves_on(call->fd, offset, call->bytes)) {
+        uint64_t before = shim_told(call->fd, offset + call->bytes);
+        uint64_t first = is_in_row && before <= offset ? before : offset;
         struct fgi_event event = {
             .kind = FGI_EVENT_READ,
             .fd = call->fd,
             .file_id = file->id,
-            .offset = (uint64_t)at,
-            .bytes = call->bytes,
+            .offset = first,
+            .bytes = offset + call->bytes - first,
         };
         shim_entry_key(file->entry, &event.key);
         shim_tell(file->view, &event, NULL);
@@ -147,13 +163,6 @@ static void tell_watched(const struct shim_file *file,
 /* Of a file that the feeder does not know yet, reads that large are worth
  * being cut up: it may know it before they have ended. */
 #define CUT_BYTES_MIN (2 * FGI_FEED_BLOCK_BYTES)
-
-static uint32_t mode_of(const struct shim_file *file)
-{
-    return file->entry == NULL
-               ? FGI_FEED_LOOK
-               : atomic_load_explicit(&file->entry->mode, memory_order_relaxed);
-}
 
 /*
  * A file that was opened just now: the feeder is looking it over. A large one
