@@ -30,6 +30,7 @@
 
 /* Not in every <linux/magic.h>. */
 #define BCACHEFS_MAGIC 0xca451a4e
+#define LUSTRE_MAGIC 0x0bd00bd0
 
 void fgi_looker_init(struct fgi_looker *looker,
                      const struct fg_feeder_config *config)
@@ -278,17 +279,30 @@ static bool has_writer(int fd)
     return errno == EAGAIN; /* else: not ours, or no leases there: unknown */
 }
 
+/* Of those the kernel's own client keeps pages while the file is the same. */
+static bool is_known_to_keep(uint64_t magic)
+{
+    return magic == NFS_SUPER_MAGIC || magic == CEPH_SUPER_MAGIC ||
+           magic == LUSTRE_MAGIC;
+}
+
 /* Does the page cache keep what was read of a file when it is opened again?
  * Not all file systems of user space allow that. */
-static bool keeps_pages(int fd, const char *path, uint64_t bytes)
+static bool keeps_pages(int fd, const char *path, uint64_t magic,
+                        uint64_t bytes)
 {
     char sample[PROBE_BYTES];
     bool is_kept = false;
+    double share;
     int again;
 
-    if (pread(fd, sample, bytes, 0) != (ssize_t)bytes ||
-        fgi_file_cached_share(fd, 0, bytes) <= CACHED_SHARE_MAX) {
+    if (pread(fd, sample, bytes, 0) != (ssize_t)bytes) {
         return false;
+    }
+    share = fgi_file_cached_share(fd, 0, bytes);
+    if (share <= CACHED_SHARE_MAX) {
+        /* Before Linux 6.5 nobody says it of other people's files. */
+        return share < 0 && is_known_to_keep(magic);
     }
     again = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (again >= 0) {
@@ -324,7 +338,8 @@ static struct fgi_look_device try_device(int fd, const struct fgi_feed_key *key)
         }
         fgi_file_close(&file);
     }
-    if (found.rule != FGI_DEVICE_FED && keeps_pages(fd, path, bytes)) {
+    if (found.rule != FGI_DEVICE_FED &&
+        keeps_pages(fd, path, (uint64_t)info.f_type, bytes)) {
         found.rule = FGI_DEVICE_WARMED;
     }
     return found;
