@@ -80,9 +80,6 @@ bool fgi_key_read(int fd, struct fgi_feed_key *key)
     return true;
 }
 
-/* ---- devices ---------------------------------------------------------------
- */
-
 static struct fgi_look_device find_device(struct fgi_looker *looker,
                                           uint64_t device)
 {
@@ -97,6 +94,11 @@ static struct fgi_look_device find_device(struct fgi_looker *looker,
     }
     pthread_mutex_unlock(&looker->mutex);
     return found;
+}
+
+enum fgi_device_rule fgi_looker_rule(struct fgi_looker *looker, uint64_t device)
+{
+    return find_device(looker, device).rule;
 }
 
 static void keep_device(struct fgi_looker *looker,
@@ -116,11 +118,6 @@ static bool is_older(uint64_t at_ns, uint64_t real_ns)
 bool fgi_key_is_settled(const struct fgi_feed_key *key, uint64_t real_ns)
 {
     return is_older(key->ctime_ns, real_ns) && is_older(key->mtime_ns, real_ns);
-}
-
-enum fgi_device_rule fgi_looker_rule(struct fgi_looker *looker, uint64_t device)
-{
-    return find_device(looker, device).rule;
 }
 
 /* Open a regular file, which `info` says it is, with these flags too. */

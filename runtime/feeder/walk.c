@@ -18,8 +18,8 @@
 #define OPENS_MIN 2u           /* before a folder is listed */
 #define MISSES_MAX 8u          /* before it is listed again */
 #define LISTED_NS FGI_NS_PER_S /* but not sooner */
-#define VAIN_RUN 32u
-#define VAIN_SKIP 8u
+#define VAIN_RUN 32u /* looks in vain in a row, before most are left out */
+#define VAIN_SKIP 8u /* then one of so many is done */
 #define VAIN_CALM_NS (2 * FGI_NS_PER_MS)
 /* So much is ready that is not opened yet: at 10 GB/s it lasts for longer. */
 #define AHEAD_CALM_BYTES FGI_MIB(8)

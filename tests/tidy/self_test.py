@@ -131,6 +131,12 @@ class TreeTest(unittest.TestCase):
         self.assertEqual([path for path, _, _ in
                           tidy.sources_are_built(texts)], ["io/files.c"])
 
+    def test_a_stranger_at_the_top_is_found(self):
+        paths = ["README.md", ".gitignore", "CMakeLists.txt", "io/mapped",
+                 "mapped"]
+        self.assertEqual([path for path, _, _ in
+                          tidy.strangers_at_the_top(paths)], ["mapped"])
+
     def test_an_unregistered_test_is_found(self):
         texts = {"tests/unit/CMakeLists.txt": "foreach(_unit error math)",
                  "tests/unit/test_error.c": "", "tests/unit/test_mem.c": ""}

@@ -10,6 +10,7 @@ holds the rules about what must know of what.
 import json
 import os
 import re
+import subprocess
 import sys
 
 import rules
@@ -112,6 +113,28 @@ TREE_RULES = (sources_are_built, headers_are_installed,
 PAPERS = ("cmake/feedgpu.map", "CMakePresets.json", "CONTRIBUTING.md")
 
 
+# What may lie at the top: the rest belongs in one of the folders.
+TOP_FILES = re.compile(
+    r"^(\..*|[A-Z]+\.md|LICENSE|CMakeLists\.txt|CMakePresets\.json)$")
+
+
+def strangers_at_the_top(paths):
+    """What a test left behind in the working folder is soon committed."""
+    for path in paths:
+        if "/" not in path and not TOP_FILES.match(path):
+            yield path, 1, "does not belong at the top"
+
+
+def tracked(root):
+    """Files that git knows of; none where there is no git."""
+    try:
+        done = subprocess.run(["git", "-C", root, "ls-files"], check=False,
+                              capture_output=True, text=True)
+    except OSError:
+        return []
+    return done.stdout.splitlines()
+
+
 def findings(root):
     texts = {path: read(root, path) for path in paths_of(root)}
     for path, text in texts.items():
@@ -123,6 +146,8 @@ def findings(root):
     for rule in TREE_RULES:
         for path, line, message in rule(texts):
             yield path, line, message, rule.__name__
+    for path, line, message in strangers_at_the_top(tracked(root)):
+        yield path, line, message, strangers_at_the_top.__name__
 
 
 def main():
