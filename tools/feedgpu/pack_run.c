@@ -10,6 +10,7 @@
  */
 #include <inttypes.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -179,11 +180,14 @@ static void watch(const struct pack_job *job)
     progress_clear();
 }
 
-/* Start the workers; gives how many run. */
+/* Start the workers, which take no signals; gives how many run. */
 static uint32_t start_workers(struct worker *workers, uint32_t threads,
                               struct pack_job *job)
 {
+    sigset_t all, before;
     uint32_t started = 0;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
     for (; started < threads; started++) {
         struct worker *worker = &workers[started];
         worker->job = job;
@@ -197,6 +201,7 @@ static uint32_t start_workers(struct worker *workers, uint32_t threads,
             break;
         }
     }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
     return started;
 }
 
