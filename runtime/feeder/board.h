@@ -39,7 +39,7 @@
 #define FGI_BOARD_VARIABLE "FEEDGPU_BOARD"
 
 #define FGI_BOARD_MAGIC UINT64_C(0x6472616f62676631) /* "1fgboard" */
-#define FGI_BOARD_VERSION 2u
+#define FGI_BOARD_VERSION 3u
 
 /* A block of a file: FGI_FEED_BLOCK_BYTES at a multiple of it; the last one of
  * a file, or its only one, is shorter. */
@@ -151,6 +151,7 @@ enum fgi_event_kind {
     FGI_EVENT_READ = 2,  /* a read of [offset, offset + bytes) began */
     FGI_EVENT_MAP = 3,   /* mmap of that range: warm the page cache */
     FGI_EVENT_STDIO = 4, /* fopen: as OPEN; its reads are not seen */
+    FGI_EVENT_COPY = 5,  /* sendfile or the like of that range: as MAP */
 };
 
 #define FGI_EVENT_PATH_BYTES 168u
@@ -165,9 +166,9 @@ struct fgi_event {
     uint32_t kind;
     int32_t pid;
     int32_t fd;       /* in that process */
-    uint32_t file_id; /* READ, MAP: of the entry; 0: not known yet */
-    uint64_t offset;  /* READ, MAP */
-    uint64_t bytes;   /* READ, MAP */
+    uint32_t file_id; /* of the entry; 0: not known yet, or OPEN, STDIO */
+    uint64_t offset;  /* READ, MAP, COPY */
+    uint64_t bytes;   /* those; OPEN, STDIO: nanoseconds that it took */
     struct fgi_feed_key key;
     char path[FGI_EVENT_PATH_BYTES]; /* as given to open; "": longer than this,
                                         or not known */

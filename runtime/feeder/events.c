@@ -41,7 +41,7 @@ static enum taken copy_event(const struct fgi_board_view *view,
 static bool is_sound(struct fgi_event *event)
 {
     event->path[FGI_EVENT_PATH_BYTES - 1] = '\0';
-    return event->kind >= FGI_EVENT_OPEN && event->kind <= FGI_EVENT_STDIO &&
+    return event->kind >= FGI_EVENT_OPEN && event->kind <= FGI_EVENT_COPY &&
            event->pid > 0 && event->key.size_bytes > 0 &&
            event->key.size_bytes <= INT64_MAX && event->offset <= INT64_MAX &&
            event->bytes <= INT64_MAX;

@@ -237,6 +237,9 @@ void fgi_watch_leave(struct fg_feeder *feeder, struct fgi_record *record);
 /* Whether to look at a file again, which could not be fed before. */
 bool fgi_watch_may_look(const struct fgi_record *record, uint64_t now_ns);
 
+/* Its path may be known now: what waited for that is done. */
+void fgi_watch_settle(struct fg_feeder *feeder, struct fgi_record *record);
+
 /* Close descriptors that nobody needs. */
 void fgi_watch_idle(struct fg_feeder *feeder, uint64_t now_ns);
 
@@ -247,11 +250,12 @@ void fgi_watch_idle(struct fg_feeder *feeder, uint64_t now_ns);
 void fgi_inspect_ask(struct fg_feeder *feeder, struct fgi_record *record,
                      const struct fgi_feed_key *key, const char *path);
 
-/* Ask the pool to look at a file that is expected. False: out of memory. */
+/* Ask the pool to look at a file that is expected, to be read past the shim
+ * or not. False: out of memory. */
 typedef void (*fgi_guess_fn)(void *feeder, uint64_t reference,
                              struct fgi_look_answer *answer, uint64_t now_ns);
 bool fgi_inspect_guess(struct fg_feeder *feeder, const char *path,
-                       uint64_t reference, fgi_guess_fn finish);
+                       bool is_unseen, uint64_t reference, fgi_guess_fn finish);
 
 /* Feed an expected file that was found fit. NULL: there is nothing to read. */
 struct fgi_record *fgi_inspect_expect(struct fg_feeder *feeder,

@@ -16,6 +16,7 @@
 
 #include "runtime/feeder/board.h"
 #include "runtime/feeder/pattern.h"
+#include "runtime/feeder/ways.h"
 
 #define FGI_NO_INDEX UINT32_MAX
 
@@ -55,12 +56,16 @@ struct fgi_record {
     uint32_t active_next; /* list of files to read ahead in */
     uint32_t guess;       /* expected: its place among guesses, from 1 on */
     uint8_t look;         /* enum fgi_look */
+    uint8_t way;          /* enum fgi_way: since it was opened last */
+    uint8_t told_way;     /* what of that its folder knows */
     bool is_active;       /* in that list */
     bool is_opened;       /* by a program */
     bool is_missed;       /* of one block: read by the kernel meanwhile */
     bool is_doubted;      /* in the feeder's list of doubts */
     bool is_open_due;     /* its open is to be told once its path is known */
     bool is_stdio;        /* opened by fopen */
+    bool is_unseen;       /* read past the shim: nothing goes into memory */
+    bool is_map_due;      /* to be warmed once its path is known */
     bool is_retired;      /* hidden; goes with its last read */
 };
 

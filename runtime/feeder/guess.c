@@ -30,7 +30,7 @@ struct fgi_guess *fgi_guess_of(struct fgi_guesses *guesses,
 
 /* They are settled much as they were made: the next place is soon free. */
 bool fgi_guess_add(struct fgi_guesses *guesses, struct fgi_record *record,
-                   uint64_t now_ns)
+                   uint64_t bytes, uint64_t now_ns)
 {
     struct fgi_guess *guess;
 
@@ -45,7 +45,7 @@ bool fgi_guess_add(struct fgi_guesses *guesses, struct fgi_record *record,
     record->guess = (uint32_t)(guess - guesses->places) + 1;
     *guess = (struct fgi_guess){
         .file_id = record->id,
-        .bytes = fgi_min(record->key.size_bytes, FGI_WINDOW_BYTES_OPEN),
+        .bytes = bytes,
         .asked_ns = now_ns,
     };
     guesses->bytes += guess->bytes;

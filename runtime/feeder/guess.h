@@ -36,9 +36,10 @@ struct fgi_guesses {
 struct fgi_guess *fgi_guess_of(struct fgi_guesses *guesses,
                                const struct fgi_record *record);
 
-/* Expect it. False: it is expected already, or there is no place. */
+/* Expect it; so many bytes of it are made ready. False: it is expected
+ * already, or there is no place. */
 bool fgi_guess_add(struct fgi_guesses *guesses, struct fgi_record *record,
-                   uint64_t now_ns);
+                   uint64_t bytes, uint64_t now_ns);
 
 /* It was opened. False: it was not expected. */
 bool fgi_guess_settle(struct fgi_guesses *guesses, struct fgi_record *record);

@@ -90,7 +90,7 @@ void fgi_inspect_ask(struct fg_feeder *feeder, struct fgi_record *record,
 }
 
 bool fgi_inspect_guess(struct fg_feeder *feeder, const char *path,
-                       uint64_t reference, fgi_guess_fn finish)
+                       bool is_unseen, uint64_t reference, fgi_guess_fn finish)
 {
     struct look_job *look = make_look(feeder, path);
 
@@ -102,6 +102,7 @@ bool fgi_inspect_guess(struct fg_feeder *feeder, const char *path,
     look->ask.fd = -1;
     look->ask.must_be_uncached = true;
     look->ask.is_expected = true;
+    look->ask.is_unseen = is_unseen;
     fgi_pool_push(&feeder->pool, &look->job, false);
     return true;
 }
@@ -124,6 +125,9 @@ static struct fgi_record *replace(struct fg_feeder *feeder,
         next->is_opened = before.is_opened;
         next->is_open_due = before.is_open_due;
         next->is_stdio = before.is_stdio;
+        next->is_unseen = before.is_unseen;
+        next->is_map_due = before.is_map_due;
+        next->way = before.way;
         if (fgi_watch_pattern(next) != NULL) {
             fgi_pattern_start(next->pattern, now_ns);
         }
@@ -144,6 +148,7 @@ static void take_answer(struct fg_feeder *feeder, struct fgi_record *record,
         answer->path = NULL;
         record->folder = fgi_folders_of(&feeder->folders, record->path);
     }
+    fgi_watch_settle(feeder, record);
     if (record->is_open_due && record->path != NULL) {
         record->is_open_due = false;
         fgi_walk_open(feeder, record, now_ns);
@@ -190,7 +195,7 @@ static void answer_look(struct fg_feeder *feeder, struct look_job *look,
         lose(feeder, record, look);
         return;
     }
-    fgi_walk_note_look(&feeder->walk, look->answer.look);
+    fgi_walk_note_look(&feeder->walk, &look->answer);
     if (look->answer.key.inode != 0 &&
         !fgi_key_is_same(&look->answer.key, &record->key)) {
         record = replace(feeder, record, &look->answer.key, now_ns);
@@ -251,6 +256,9 @@ struct fgi_record *fgi_inspect_expect(struct fg_feeder *feeder,
         return NULL;
     }
     fgi_count(&feeder->counts.warmed_bytes, answer->warmed_bytes);
+    if (answer->warmed_bytes > 0 && record->look == FGI_LOOK_FED) {
+        return record; /* it is served too, to those who read it so */
+    }
     take_answer(feeder, record, answer, now_ns);
     return answer->warmed_bytes > 0 ||
                    (record->look == FGI_LOOK_FED &&

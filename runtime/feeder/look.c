@@ -371,24 +371,22 @@ static bool is_cached(int fd, uint64_t bytes)
     return fgi_file_cached_share(fd, 0, bytes) > CACHED_SHARE_MAX;
 }
 
-/* Of a file that is not served. One that is to be opened soon is read into the
- * page cache as far as it would be into memory. */
-static enum fgi_look judge_unfit(const struct fgi_look_ask *ask,
-                                 enum fgi_device_rule rule,
-                                 struct fgi_look_answer *answer, int fd)
+/* Read the start of one that is to be opened soon into the page cache. */
+static enum fgi_look warm_expected(const struct fgi_look_ask *ask,
+                                   struct fgi_look_answer *answer, int fd,
+                                   enum fgi_look look)
 {
-    uint64_t bytes = fgi_min(answer->key.size_bytes, FGI_WINDOW_BYTES_OPEN);
+    uint64_t bytes =
+        fgi_min(answer->key.size_bytes,
+                ask->is_unseen ? FGI_LOOK_UNSEEN_BYTES : FGI_WINDOW_BYTES_OPEN);
 
-    if (rule != FGI_DEVICE_WARMED || !ask->is_expected) {
-        return FGI_LOOK_UNFIT;
-    }
     if (is_cached(fd, bytes)) {
         return FGI_LOOK_CACHED;
     }
     if (fgi_file_will_need(fd, 0, bytes)) {
         answer->warmed_bytes = bytes;
     }
-    return FGI_LOOK_UNFIT;
+    return look;
 }
 
 static enum fgi_look judge(struct fgi_looker *looker,
@@ -404,7 +402,12 @@ static enum fgi_look judge(struct fgi_looker *looker,
     }
     device = device_of(looker, fd, &answer->key);
     if (device.rule != FGI_DEVICE_FED) {
-        return judge_unfit(ask, device.rule, answer, fd);
+        return device.rule == FGI_DEVICE_WARMED && ask->is_expected
+                   ? warm_expected(ask, answer, fd, FGI_LOOK_UNFIT)
+                   : FGI_LOOK_UNFIT;
+    }
+    if (ask->is_unseen) {
+        return warm_expected(ask, answer, fd, FGI_LOOK_CACHED);
     }
     if (!fgi_key_is_settled(&answer->key, fgi_real_ns())) {
         return FGI_LOOK_UNSETTLED;

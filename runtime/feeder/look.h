@@ -29,6 +29,10 @@ enum fgi_device_rule {
                         * are none. We do not open its files then. */
 };
 
+/* So much of a file is made ready that is to be read past the shim: nobody
+ * tells how far its reader is. */
+#define FGI_LOOK_UNSEEN_BYTES (UINT64_C(16) << 20)
+
 /* A device that was seen before. */
 #define FGI_LOOK_DEVICES 32u
 struct fgi_look_device {
@@ -53,6 +57,7 @@ struct fgi_look_ask {
     bool must_be_uncached;          /* CACHED if most is in the page cache */
     bool by_cache;                  /* to be read through the page cache */
     bool is_expected;               /* to be opened by a program: warm it */
+    bool is_unseen;                 /* to be read past the shim: warm it */
     struct fgi_feed_key key;        /* wanted */
     char path[FGI_LOOK_PATH_BYTES]; /* relative: to the cwd of pid; may be "" */
 };
@@ -62,7 +67,7 @@ struct fgi_look_answer {
     enum fgi_look look;
     int fd;                  /* O_DIRECT unless by_cache; only when FED */
     uint32_t align_bytes;    /* only when FED */
-    uint64_t warmed_bytes;   /* asked into the page cache; only when UNFIT */
+    uint64_t warmed_bytes;   /* asked into the page cache; 0 when FED */
     char *path;              /* absolute; NULL: unknown */
     struct fgi_feed_key key; /* found; inode 0: could not be opened */
 };

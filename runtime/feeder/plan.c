@@ -204,7 +204,7 @@ static bool feed(struct fg_feeder *feeder, struct fgi_record *record,
     uint64_t block;
 
     *is_done = true;
-    if (record->look != FGI_LOOK_FED ||
+    if (record->look != FGI_LOOK_FED || record->is_unseen ||
         !next_block(feeder, record, now_ns, &block) || block > UINT32_MAX) {
         return false;
     }

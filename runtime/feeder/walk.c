@@ -190,10 +190,14 @@ static void remember(struct fg_feeder *feeder, uint64_t reference,
 }
 
 static void note_guess(struct fg_feeder *feeder, struct fgi_record *record,
-                       uint64_t now_ns)
+                       uint64_t warmed_bytes, uint64_t now_ns)
 {
+    uint64_t bytes = warmed_bytes > 0 ? warmed_bytes
+                                      : fgi_min(record->key.size_bytes,
+                                                FGI_WINDOW_BYTES_OPEN);
+
     fgi_count(&feeder->counts.predictions,
-              fgi_guess_add(&feeder->walk.guesses, record, now_ns));
+              fgi_guess_add(&feeder->walk.guesses, record, bytes, now_ns));
 }
 
 static void finish_guess(void *context, uint64_t reference,
@@ -203,7 +207,7 @@ static void finish_guess(void *context, uint64_t reference,
     struct fgi_record *record;
 
     feeder->walk.asking_count--;
-    fgi_walk_note_look(&feeder->walk, answer->look);
+    fgi_walk_note_look(&feeder->walk, answer);
     if ((answer->look != FGI_LOOK_FED && answer->warmed_bytes == 0) ||
         answer->key.size_bytes < feeder->config.file_bytes_min) {
         return;
@@ -212,16 +216,20 @@ static void finish_guess(void *context, uint64_t reference,
     if (record != NULL) {
         record->reference = reference;
         remember(feeder, reference, record);
-        note_guess(feeder, record, now_ns);
+        note_guess(feeder, record, answer->warmed_bytes, now_ns);
     }
 }
 
 /* Whether to have a known file looked over. One that is warmed: each time
  * that it is to come, because the page cache does not tell what it lost. */
 static bool may_expect(struct fgi_walk *walk, const struct fgi_record *record,
-                       uint64_t now_ns)
+                       bool is_unseen, uint64_t now_ns)
 {
-    if (record->look == FGI_LOOK_UNFIT) {
+    bool is_warmed = record->look == FGI_LOOK_UNFIT ||
+                     (is_unseen && (record->look == FGI_LOOK_FED ||
+                                    record->look == FGI_LOOK_CACHED));
+
+    if (is_warmed) {
         return now_ns - record->used_ns > FGI_GUESS_NS &&
                fgi_guess_of(&walk->guesses, record) == NULL;
     }
@@ -234,16 +242,18 @@ static void expect(struct fg_feeder *feeder, struct fgi_walk_folder *folder,
 {
     struct fgi_record *record =
         record_of(feeder, &folder->listing.known[number]);
+    bool is_unseen = fgi_ways_are_unseen(&folder->ways);
     char path[FGI_LOOK_PATH_BYTES];
     int length;
 
-    if (record != NULL && record->look == FGI_LOOK_FED) {
+    if (record != NULL && record->look == FGI_LOOK_FED && !is_unseen) {
         if (fgi_inspect_restart(feeder, record, now_ns)) {
-            note_guess(feeder, record, now_ns);
+            note_guess(feeder, record, 0, now_ns);
         }
         return;
     }
-    if ((record != NULL && !may_expect(&feeder->walk, record, now_ns)) ||
+    if ((record != NULL &&
+         !may_expect(&feeder->walk, record, is_unseen, now_ns)) ||
         !fgi_walk_may_look(&feeder->walk)) {
         return;
     }
@@ -251,7 +261,7 @@ static void expect(struct fg_feeder *feeder, struct fgi_walk_folder *folder,
                       fgi_listing_name(&folder->listing, number));
     if (length > 0 && (size_t)length < sizeof(path) &&
         fgi_look_is_named(&feeder->config, path) &&
-        fgi_inspect_guess(feeder, path, reference_to(folder, number),
+        fgi_inspect_guess(feeder, path, is_unseen, reference_to(folder, number),
                           finish_guess)) {
         feeder->walk.asking_count++;
     }
@@ -283,16 +293,29 @@ static void note_chain(struct fgi_walk *walk, int32_t pid, uint64_t reference)
     reader->last = reference;
 }
 
+/* How far to look ahead of a file. What goes into the page cache is read at
+ * once, however much it is: the files after it should be like it. */
+static uint32_t reach_from(const struct fgi_walk_folder *folder,
+                           const struct fgi_record *record)
+{
+    uint64_t bytes = fgi_clamp(record->key.size_bytes, FGI_GUESS_BYTES / REACH,
+                               FGI_LOOK_UNSEEN_BYTES);
+
+    return fgi_ways_are_unseen(&folder->ways)
+               ? (uint32_t)(FGI_GUESS_BYTES / bytes)
+               : REACH;
+}
+
 static void expect_in_order(struct fg_feeder *feeder,
                             struct fgi_walk_folder *folder,
                             enum fgi_order_kind order, uint32_t number,
-                            uint64_t now_ns)
+                            uint32_t reach, uint64_t now_ns)
 {
     uint32_t next[REACH];
     uint32_t room =
         fgi_guess_room(&feeder->walk.guesses, feeder->walk.asking_count);
-    uint32_t count = fgi_listing_next(&folder->listing, order, number, REACH,
-                                      next, room < REACH ? room : REACH);
+    uint32_t count = fgi_listing_next(&folder->listing, order, number, reach,
+                                      next, room < reach ? room : reach);
 
     /* In vain so far: the farthest shows soon enough when that has changed. */
     for (uint32_t i = is_all_vain(&feeder->walk) && count > 0 ? count - 1 : 0;
@@ -303,12 +326,12 @@ static void expect_in_order(struct fg_feeder *feeder,
 }
 
 static void expect_in_chain(struct fg_feeder *feeder, uint64_t reference,
-                            uint64_t now_ns)
+                            uint32_t reach, uint64_t now_ns)
 {
     struct fgi_walk *walk = &feeder->walk;
 
     for (uint32_t i = 0;
-         i < REACH && fgi_guess_room(&walk->guesses, walk->asking_count) > 0;
+         i < reach && fgi_guess_room(&walk->guesses, walk->asking_count) > 0;
          i++) {
         struct fgi_walk_folder *folder =
             folder_of(walk, (uint32_t)(reference >> 32));
@@ -323,6 +346,13 @@ static void expect_in_chain(struct fg_feeder *feeder, uint64_t reference,
         }
         reference = folder->listing.known[(uint32_t)reference].next;
     }
+}
+
+struct fgi_ways *fgi_walk_ways(struct fgi_walk *walk, const char *path)
+{
+    size_t length = (size_t)(strrchr(path, '/') - path);
+
+    return &find_folder(walk, path, length)->ways;
 }
 
 void fgi_walk_open(struct fg_feeder *feeder, struct fgi_record *record,
@@ -359,9 +389,11 @@ void fgi_walk_open(struct fg_feeder *feeder, struct fgi_record *record,
     remember(feeder, record->reference, record);
     note_chain(walk, record->pid, record->reference);
     if (fgi_listing_order(&folder->listing, &order)) {
-        expect_in_order(feeder, folder, order, number, now_ns);
+        expect_in_order(feeder, folder, order, number,
+                        reach_from(folder, record), now_ns);
     } else if (walk->chain_score >= FGI_SCORE_BELIEVED) {
-        expect_in_chain(feeder, record->reference, now_ns);
+        expect_in_chain(feeder, record->reference, reach_from(folder, record),
+                        now_ns);
     }
 }
 
@@ -420,9 +452,12 @@ bool fgi_walk_may_look(struct fgi_walk *walk)
     return !is_all_vain(walk) || walk->skipped++ % VAIN_SKIP == VAIN_SKIP - 1;
 }
 
-void fgi_walk_note_look(struct fgi_walk *walk, enum fgi_look look)
+void fgi_walk_note_look(struct fgi_walk *walk,
+                        const struct fgi_look_answer *answer)
 {
-    bool is_vain = look == FGI_LOOK_CACHED || look == FGI_LOOK_UNWANTED;
+    bool is_vain =
+        answer->look == FGI_LOOK_UNWANTED ||
+        (answer->look == FGI_LOOK_CACHED && answer->warmed_bytes == 0);
 
     walk->vain_run = is_vain ? walk->vain_run + 1 : 0;
 }

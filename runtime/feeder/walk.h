@@ -18,6 +18,7 @@
 #include "runtime/feeder/files.h"
 #include "runtime/feeder/guess.h"
 #include "runtime/feeder/predict.h"
+#include "runtime/feeder/ways.h"
 
 #define FGI_WALK_FOLDERS 2048u    /* at most */
 #define FGI_WALK_NAMES (2u << 20) /* of all folders */
@@ -28,6 +29,7 @@ struct fgi_walk_folder {
     char *path;                 /* owned; NULL: free */
     uint64_t hash;              /* of path */
     struct fgi_listing listing; /* empty until it was listed */
+    struct fgi_ways ways;       /* how its files are read */
     uint64_t used_ns;           /* last open in it */
     uint64_t listed_ns;         /* when; 0: never */
     uint32_t serial; /* in references: number % FOLDERS is its place */
@@ -56,6 +58,7 @@ struct fgi_walk {
 };
 
 struct fg_feeder;
+struct fgi_look_answer;
 struct fgi_record;
 
 enum fg_status fgi_walk_init(struct fgi_walk *walk, struct fg_error *err);
@@ -81,6 +84,10 @@ bool fgi_walk_may_look(struct fgi_walk *walk);
 uint64_t fgi_walk_calm_ns(const struct fgi_walk *walk, uint64_t inflight_bytes);
 
 /* What a look found. */
-void fgi_walk_note_look(struct fgi_walk *walk, enum fgi_look look);
+void fgi_walk_note_look(struct fgi_walk *walk,
+                        const struct fgi_look_answer *answer);
+
+/* How the files of that absolute path's folder are read. */
+struct fgi_ways *fgi_walk_ways(struct fgi_walk *walk, const char *path);
 
 #endif /* FGI_FEEDER_WALK_H */

@@ -5,6 +5,7 @@
  */
 #include "runtime/feeder/feeder.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "runtime/base/clock.h"
@@ -14,6 +15,11 @@
 /* Descriptors that no read needs are closed after that, or if there are too
  * many: an open file keeps its file system busy. */
 #define IDLE_NS (FGI_NS_PER_S / 2)
+/* Who reads further than that reads the rest so too; a header may be read and
+ * what follows mapped. */
+#define HEADER_BYTES FGI_KIB(256)
+/* A file no larger than that is on its way when we hear of it. */
+#define WARM_BYTES_MIN FGI_KIB(256)
 /* An entry whose file was not used for so long may make place for another. */
 #define UNUSED_NS (2 * FGI_NS_PER_S)
 
@@ -94,13 +100,54 @@ void fgi_watch_leave(struct fg_feeder *feeder, struct fgi_record *record)
                          is_warmed ? FGI_FEED_WARM : FGI_FEED_WATCH);
 }
 
+/* Tell the folder how the file is read, and take its word for whether the
+ * shim will see the file's reads. */
+static void tell_way(struct fg_feeder *feeder, struct fgi_record *record)
+{
+    struct fgi_ways *ways = fgi_walk_ways(&feeder->walk, record->path);
+
+    fgi_ways_move(ways, (enum fgi_way)record->told_way,
+                  (enum fgi_way)record->way);
+    record->told_way = record->way;
+    record->is_unseen =
+        record->way == FGI_WAY_UNSEEN || fgi_ways_are_unseen(ways);
+}
+
+static void note_way(struct fg_feeder *feeder, struct fgi_record *record,
+                     enum fgi_way way)
+{
+    if (record->way == way) {
+        return;
+    }
+    record->way = way;
+    record->is_unseen = way == FGI_WAY_UNSEEN;
+    if (record->path != NULL) {
+        tell_way(feeder, record);
+    }
+}
+
+/* What was told before counts on: this is another time. */
+static void begin_way(struct fg_feeder *feeder, struct fgi_record *record)
+{
+    record->way = FGI_WAY_NONE;
+    record->told_way = FGI_WAY_NONE;
+    record->is_unseen = false;
+    if (record->path != NULL) {
+        tell_way(feeder, record);
+    }
+}
+
 static void note_open(struct fg_feeder *feeder, struct fgi_record *record,
-                      uint64_t now_ns)
+                      const struct fgi_event *event, uint64_t now_ns)
 {
     struct fgi_pattern *pattern = fgi_watch_pattern(record);
 
     record->is_opened = true;
     record->is_missed = false;
+    begin_way(feeder, record);
+    if (event->kind == FGI_EVENT_STDIO) {
+        note_way(feeder, record, FGI_WAY_UNSEEN);
+    }
     if (record->path != NULL) {
         fgi_walk_open(feeder, record, now_ns);
     } else {
@@ -121,6 +168,18 @@ static void count_open(struct fg_feeder *feeder,
 
     atomic_fetch_add_explicit(&entry->opens, open_ns > 0, memory_order_relaxed);
     atomic_fetch_add_explicit(&entry->open_ns, open_ns, memory_order_relaxed);
+}
+
+/* As above: it came before the entry. */
+static void count_map(struct fg_feeder *feeder, const struct fgi_record *record,
+                      const struct fgi_event *event)
+{
+    struct fgi_feed_file *entry = fgi_records_entry(&feeder->files, record);
+
+    if (event->kind == FGI_EVENT_MAP && event->file_id == 0) {
+        atomic_fetch_add_explicit(&entry->mapped_bytes, event->bytes,
+                                  memory_order_relaxed);
+    }
 }
 
 static void note_used(struct fg_feeder *feeder, const struct fgi_record *record,
@@ -152,6 +211,10 @@ static void note_read(struct fg_feeder *feeder, struct fgi_record *record,
     };
     struct fgi_pattern *pattern = fgi_watch_pattern(record);
 
+    note_way(feeder, record, FGI_WAY_SEEN);
+    if (read.offset >= HEADER_BYTES || read.bytes > HEADER_BYTES) {
+        record->is_unseen = false;
+    }
     note_used(feeder, record, read.offset, read.bytes);
     if (pattern != NULL) {
         fgi_pattern_read(pattern, &read);
@@ -166,8 +229,9 @@ static void ask_warm(struct fg_feeder *feeder, enum fgi_warm_kind kind,
                      const struct fgi_event *event, uint64_t offset,
                      uint64_t bytes)
 {
-    if (fgi_looker_rule(&feeder->looker, event->key.device) !=
-        FGI_DEVICE_LEFT) {
+    if (event->key.size_bytes > WARM_BYTES_MIN &&
+        fgi_looker_rule(&feeder->looker, event->key.device) !=
+            FGI_DEVICE_LEFT) {
         fgi_warm_ask(&feeder->warm, kind, event, offset, bytes);
     }
 }
@@ -193,6 +257,42 @@ static void warm_stream(struct fg_feeder *feeder, struct fgi_record *record,
     }
 }
 
+/* The descriptor of a mapped file is closed as a rule when we come to it. */
+static void want_map(struct fg_feeder *feeder, struct fgi_record *record,
+                     const struct fgi_event *event)
+{
+    struct fgi_event named = *event;
+
+    if (record->path == NULL) {
+        record->is_map_due = true;
+        return;
+    }
+    snprintf(named.path, sizeof(named.path), "%s", record->path);
+    ask_warm(feeder, FGI_WARM_MAP, &named, event->offset, event->bytes);
+}
+
+void fgi_watch_settle(struct fg_feeder *feeder, struct fgi_record *record)
+{
+    struct fgi_event event = {
+        .kind = FGI_EVENT_MAP,
+        .pid = record->pid,
+        .fd = record->pid_fd,
+        .bytes = record->key.size_bytes,
+        .key = record->key,
+    };
+
+    if (record->path == NULL) {
+        return;
+    }
+    if (record->way != record->told_way) {
+        tell_way(feeder, record);
+    }
+    if (record->is_map_due) {
+        record->is_map_due = false;
+        want_map(feeder, record, &event);
+    }
+}
+
 /* Reads that the shim does not see, or that cannot be served: the page cache
  * may have them ready. */
 static void want_warm(struct fg_feeder *feeder, struct fgi_record *record,
@@ -203,8 +303,8 @@ static void want_warm(struct fg_feeder *feeder, struct fgi_record *record,
     }
     if (event->kind == FGI_EVENT_STDIO) {
         ask_warm(feeder, FGI_WARM_STDIO, event, 0, event->key.size_bytes);
-    } else if (event->kind == FGI_EVENT_MAP) {
-        ask_warm(feeder, FGI_WARM_MAP, event, event->offset, event->bytes);
+    } else if (event->kind == FGI_EVENT_MAP || event->kind == FGI_EVENT_COPY) {
+        want_map(feeder, record, event);
     } else if (event->kind == FGI_EVENT_READ && record->is_stdio) {
         record->is_stdio = false;
         fgi_warm_ask(&feeder->warm, FGI_WARM_END, event, 0, 1);
@@ -241,10 +341,13 @@ void fgi_watch_event(struct fg_feeder *feeder, const struct fgi_event *event,
             record->is_stdio = true;
             fgi_count(&feeder->counts.stdio_files, 1);
         }
-        note_open(feeder, record, now_ns);
+        note_open(feeder, record, event, now_ns);
         count_open(feeder, record, event->bytes);
     } else if (event->kind == FGI_EVENT_READ) {
         note_read(feeder, record, event, now_ns);
+    } else {
+        note_way(feeder, record, FGI_WAY_UNSEEN);
+        count_map(feeder, record, event);
     }
     want_warm(feeder, record, event);
     /* Small ones: a program's own modules, for example. */

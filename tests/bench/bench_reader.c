@@ -2,12 +2,13 @@
 /*
  * A program that knows nothing of feedgpu, for run_speed.py to time:
  *
- *     bench_reader files BLOCK_BYTES US_PER_MIB PASSES FILE...
+ *     bench_reader files|fread|mmap BLOCK_BYTES US_PER_MIB PASSES FILE...
  *     bench_reader calls COUNT
  *
  * files: reads the files in order, computing so long for each MiB, and prints
- * the seconds of each pass. calls: prints the nanoseconds of a read of no
- * bytes from /dev/zero, a descriptor that a shim has no business with.
+ * the seconds of each pass; fread and mmap: in these ways. calls: prints the
+ * nanoseconds of a read of no bytes from /dev/zero, a descriptor that a shim
+ * has no business with.
  */
 #include <fcntl.h>
 #include <inttypes.h>
@@ -15,6 +16,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -32,7 +35,10 @@ static void compute(double seconds)
     }
 }
 
-/* Bytes of a file, or -1. */
+/* Read a file in a way; bytes of it, or -1. */
+typedef int64_t (*read_fn)(const char *path, uint8_t *buffer,
+                           size_t block_bytes, double s_per_mib);
+
 static int64_t read_file(const char *path, uint8_t *buffer, size_t block_bytes,
                          double s_per_mib)
 {
@@ -50,7 +56,47 @@ static int64_t read_file(const char *path, uint8_t *buffer, size_t block_bytes,
     return got < 0 ? -1 : bytes;
 }
 
-static int run_files(int count, char **arguments)
+static int64_t fread_file(const char *path, uint8_t *buffer, size_t block_bytes,
+                          double s_per_mib)
+{
+    FILE *file = fopen(path, "rb");
+    int64_t bytes = 0;
+    size_t got;
+    if (file == NULL) {
+        return -1;
+    }
+    while ((got = fread(buffer, 1, block_bytes, file)) > 0) {
+        bytes += (int64_t)got;
+        compute(s_per_mib * (double)got / (1 << 20));
+    }
+    fclose(file);
+    return bytes;
+}
+
+/* One byte of each page, then the file's time of computing. */
+static int64_t map_file(const char *path, uint8_t *buffer, size_t block_bytes,
+                        double s_per_mib)
+{
+    int fd = open(path, O_RDONLY);
+    struct stat info;
+    uint8_t *mapped;
+    if (fd < 0 || fstat(fd, &info) != 0) {
+        return -1;
+    }
+    mapped = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_SHARED, fd, 0);
+    close(fd);
+    if (mapped == MAP_FAILED) {
+        return -1;
+    }
+    for (size_t at = 0; at < (size_t)info.st_size; at += 4096) {
+        buffer[at % block_bytes] ^= mapped[at];
+    }
+    compute(s_per_mib * (double)info.st_size / (1 << 20));
+    munmap(mapped, (size_t)info.st_size);
+    return info.st_size;
+}
+
+static int run_files(read_fn read_one, int count, char **arguments)
 {
     size_t block_bytes = strtoull(arguments[0], NULL, 10);
     double s_per_mib = strtod(arguments[1], NULL) * 1e-6;
@@ -65,7 +111,7 @@ static int run_files(int count, char **arguments)
         int64_t bytes = 0;
         for (int i = 3; i < count; i++) {
             int64_t got =
-                read_file(arguments[i], buffer, block_bytes, s_per_mib);
+                read_one(arguments[i], buffer, block_bytes, s_per_mib);
             if (got < 0) {
                 perror(arguments[i]);
                 return 1;
@@ -94,13 +140,21 @@ static int run_calls(uint64_t count)
 
 int main(int argc, char **argv)
 {
-    if (argc >= 6 && strcmp(argv[1], "files") == 0) {
-        return run_files(argc - 2, argv + 2);
+    static const struct {
+        const char *name;
+        read_fn read;
+    } ways[] = {
+        {"files", read_file}, {"fread", fread_file}, {"mmap", map_file}};
+    for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+        if (argc >= 6 && strcmp(argv[1], ways[i].name) == 0) {
+            return run_files(ways[i].read, argc - 2, argv + 2);
+        }
     }
     if (argc == 3 && strcmp(argv[1], "calls") == 0) {
         return run_calls(strtoull(argv[2], NULL, 10));
     }
-    fprintf(stderr, "usage: bench_reader files BLOCK_BYTES US_PER_MIB PASSES "
-                    "FILE...\n       bench_reader calls COUNT\n");
+    fprintf(stderr,
+            "usage: bench_reader files|fread|mmap BLOCK_BYTES "
+            "US_PER_MIB PASSES FILE...\n       bench_reader calls COUNT\n");
     return 2;
 }

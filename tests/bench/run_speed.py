@@ -294,6 +294,12 @@ def run_all(bench):
                   ">= 2")
     bench.compare("the same, 300 us of compute a file",
                   [reader, "files", "262144", "2097", "1", *small], small, "-")
+    for way in ("fread", "mmap"):
+        bench.compare(f"a walk over 4000 files of 150 KB by {way}",
+                      [reader, way, "262144", "0", "1", *small], small, "-")
+        bench.compare(f"by {way}, 300 us of compute a file",
+                      [reader, way, "262144", "2097", "1", *small], small,
+                      "-")
     far(bench, os.path.dirname(small[0]),
         "far away: a walk over 1000 files of 150 KB",
         [os.path.basename(path) for path in small[:1000]])

@@ -332,69 +332,6 @@ static void read_of_a_file_a_glob_names_is_served(void **state)
     client_close(&file);
 }
 
-/* Wait until the page cache has all of [0, bytes). */
-static void wait_cached(int fd, uint64_t bytes)
-{
-    uint64_t limit_ns = fgi_now_ns() + 20 * FGI_NS_PER_S;
-
-    while (fgi_file_cached_share(fd, 0, bytes) < 1) {
-        if (fgi_now_ns() > limit_ns) {
-            fail_msg("the page cache was not warmed");
-        }
-        fgi_sleep_ns(FGI_NS_PER_MS);
-    }
-}
-
-/* Tell of a file that is opened, or mapped, in a way the shim cannot serve. */
-static int tell_unseen(struct feed_fixture *fixture, const char *path,
-                       uint32_t kind)
-{
-    struct fgi_event event = {.kind = kind, .pid = getpid()};
-
-    event.fd = open(path, O_RDONLY | O_CLOEXEC);
-    assert_true(event.fd >= 0 && client_key(event.fd, &event.key));
-    event.bytes = kind == FGI_EVENT_MAP ? event.key.size_bytes : 0;
-    client_post(&fixture->client, &event);
-    return event.fd;
-}
-
-static void fopen_is_warmed_ahead_of_its_position(void **state)
-{
-    struct feed_fixture *fixture = *state;
-    struct fg_feeder_stats stats;
-    int fd;
-
-    feed_file(fixture, "stdio", FGI_MIB(24));
-    feed_settle(fixture);
-    fd = tell_unseen(fixture, "stdio", FGI_EVENT_STDIO);
-    wait_cached(fd, FGI_MIB(4));
-    assert_int_equal(lseek(fd, FGI_MIB(20), SEEK_SET), FGI_MIB(20));
-    for (uint64_t at = 20; at < 24; at++) {
-        uint64_t limit_ns = fgi_now_ns() + 20 * FGI_NS_PER_S;
-
-        while (fgi_file_cached_share(fd, FGI_MIB(at), FGI_MIB(1)) < 1) {
-            assert_true(fgi_now_ns() < limit_ns);
-            fgi_sleep_ns(FGI_NS_PER_MS);
-        }
-    }
-    feed_stats(fixture, &stats);
-    assert_int_equal(stats.stdio_files, 1);
-    assert_true(stats.warmed_bytes > 0);
-    close(fd);
-}
-
-static void mapping_is_warmed(void **state)
-{
-    struct feed_fixture *fixture = *state;
-    int fd;
-
-    feed_file(fixture, "mapped", FGI_MIB(24));
-    feed_settle(fixture);
-    fd = tell_unseen(fixture, "mapped", FGI_EVENT_MAP);
-    wait_cached(fd, FGI_MIB(24));
-    close(fd);
-}
-
 /* What a client counts is what the feeder tells. */
 static void stats_tell_what_programs_counted(void **state)
 {
@@ -460,8 +397,6 @@ int main(void)
         feed_test(read_of_a_cached_file_is_left_to_the_kernel),
         feed_test(read_of_a_file_no_glob_names_is_the_kernels),
         feed_test(read_of_a_file_a_glob_names_is_served),
-        feed_test(fopen_is_warmed_ahead_of_its_position),
-        feed_test(mapping_is_warmed),
         feed_test(stats_tell_what_programs_counted),
         feed_test(groups_tell_folders_and_patterns),
     };

@@ -115,12 +115,15 @@ def check(case, args, work):
         return "skipped", why, 0
     results = []
     report = os.path.join(work, "report.json")
+    folder = os.path.join(work, "w")
+    prepared = os.path.join(work, "prepared")
+    os.makedirs(folder)
+    why = prepare(case, folder, args.python)
+    if why is not None:
+        return "skipped", why, 0
+    os.rename(folder, prepared)
     for kind in ("plain", "shim"):
-        folder = os.path.join(work, "w")
-        os.makedirs(folder)
-        why = prepare(case, folder, args.python)
-        if why is not None:
-            return "skipped", why, 0
+        shutil.copytree(prepared, folder, symlinks=True)
         drop_caches(folder)
         prefix = [] if kind == "plain" else [
             args.tool, "run", "--memory", "256MiB", "--report", "json",

@@ -23,8 +23,8 @@ static void opened_file_was_expected_once(void **state)
 
     (void)state;
     assert_false(fgi_guess_settle(&guesses, &record));
-    assert_true(fgi_guess_add(&guesses, &record, NOW_NS));
-    assert_false(fgi_guess_add(&guesses, &record, NOW_NS));
+    assert_true(fgi_guess_add(&guesses, &record, 1000, NOW_NS));
+    assert_false(fgi_guess_add(&guesses, &record, 1000, NOW_NS));
     assert_non_null(fgi_guess_of(&guesses, &record));
     assert_int_equal(guesses.bytes, 1000);
     assert_true(fgi_guess_settle(&guesses, &record));
@@ -42,11 +42,11 @@ static void places_run_out_and_come_back(void **state)
         records[i] = record_of(i + 1, 10);
         assert_int_equal(fgi_guess_room(&guesses, 3),
                          i + 3 < FGI_GUESSES ? FGI_GUESSES - i - 3 : 0);
-        assert_int_equal(fgi_guess_add(&guesses, &records[i], NOW_NS),
+        assert_int_equal(fgi_guess_add(&guesses, &records[i], 10, NOW_NS),
                          i < FGI_GUESSES);
     }
     assert_true(fgi_guess_settle(&guesses, &records[5]));
-    assert_true(fgi_guess_add(&guesses, &records[FGI_GUESSES], NOW_NS));
+    assert_true(fgi_guess_add(&guesses, &records[FGI_GUESSES], 10, NOW_NS));
 }
 
 static void bytes_are_bounded_too(void **state)
@@ -58,7 +58,8 @@ static void bytes_are_bounded_too(void **state)
     while (fgi_guess_room(&guesses, 0) > 0) {
         struct fgi_record record = record_of(++id, UINT64_MAX);
 
-        assert_true(fgi_guess_add(&guesses, &record, NOW_NS));
+        assert_true(
+            fgi_guess_add(&guesses, &record, FGI_GUESS_BYTES / 16, NOW_NS));
     }
     assert_int_equal(guesses.bytes, FGI_GUESS_BYTES);
 }
@@ -71,8 +72,8 @@ static void old_guess_is_forgotten_and_its_place_taken(void **state)
     uint64_t later_ns = NOW_NS + FGI_GUESS_NS + 1;
 
     (void)state;
-    assert_true(fgi_guess_add(&guesses, &old, NOW_NS));
-    assert_true(fgi_guess_add(&guesses, &fresh, NOW_NS + 1));
+    assert_true(fgi_guess_add(&guesses, &old, 10, NOW_NS));
+    assert_true(fgi_guess_add(&guesses, &fresh, 20, NOW_NS + 1));
     fgi_guess_expire(&guesses, later_ns);
     assert_null(fgi_guess_of(&guesses, &old));
     assert_non_null(fgi_guess_of(&guesses, &fresh));

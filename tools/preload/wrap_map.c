@@ -6,26 +6,37 @@
  */
 #include <errno.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "shim.h"
 
-static void tell_map(int fd, uint64_t offset, uint64_t bytes, bool is_mapped)
+/* Programs map a file as soon as they have opened it: as a rule the feeder
+ * does not know it then. */
+static void tell_range(int fd, enum fgi_event_kind kind, uint64_t offset,
+                       uint64_t bytes)
 {
     struct shim_file file;
-    if (fd < 0 || !shim_watched(fd, &file) || file.entry == NULL) {
+    struct stat info;
+    if (fd < 0 || !shim_watched(fd, &file)) {
         return;
     }
     struct fgi_event event = {
-        .kind = FGI_EVENT_MAP,
+        .kind = kind,
         .fd = fd,
         .file_id = file.id,
         .offset = offset,
         .bytes = bytes,
     };
-    shim_entry_key(file.entry, &event.key);
-    if (is_mapped) {
-        shim_count(&file.entry->mapped_bytes, bytes);
+    if (file.entry != NULL) {
+        shim_entry_key(file.entry, &event.key);
+        if (kind == FGI_EVENT_MAP) {
+            shim_count(&file.entry->mapped_bytes, bytes);
+        }
+    } else if (fstat(fd, &info) == 0 && S_ISREG(info.st_mode)) {
+        shim_key(&info, &event.key);
+    } else {
+        return;
     }
     shim_tell(file.view, &event, NULL);
 }
@@ -38,7 +49,7 @@ static void tell_map(int fd, uint64_t offset, uint64_t bytes, bool is_mapped)
         if ((flags & MAP_ANONYMOUS) == 0 && got != MAP_FAILED &&               \
             (allowed & (PROT_READ | PROT_EXEC)) == PROT_READ) {                \
             int saved = errno;                                                 \
-            tell_map(fd, (uint64_t)offset, bytes, true);                       \
+            tell_range(fd, FGI_EVENT_MAP, (uint64_t)offset, bytes);            \
             errno = saved;                                                     \
         }                                                                      \
         return got;                                                            \
@@ -53,7 +64,7 @@ static void tell_copy(int from, size_t bytes)
     int saved = errno;
     off_t at = lseek(from, 0, SEEK_CUR);
     if (at >= 0) {
-        tell_map(from, (uint64_t)at, bytes, false);
+        tell_range(from, FGI_EVENT_COPY, (uint64_t)at, bytes);
     }
     errno = saved;
 }

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * How programs read files: by calls that the shim sees and can serve, or by
+ * ways that pass it (fread, mmap, sendfile). What comes to be read past the
+ * shim belongs into the page cache; in memory of ours it would be read from
+ * the disk twice. Most programs read all files of a folder in the same way,
+ * so its last ones tell how the next are to be made ready.
+ *
+ * Threads: fg-feed alone, under the feeder's mutex.
+ */
+#ifndef FGI_FEEDER_WAYS_H
+#define FGI_FEEDER_WAYS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* How a file was read since it was opened last. */
+enum fgi_way {
+    FGI_WAY_NONE = 0, /* not yet */
+    FGI_WAY_SEEN,     /* by read, pread and the like */
+    FGI_WAY_UNSEEN,   /* past the shim */
+};
+
+/* Opens in a folder by what came of them; the older count less. */
+struct fgi_ways {
+    uint32_t seen;
+    uint32_t unseen;
+};
+
+/* A file that counted as one of them counts as another. */
+void fgi_ways_move(struct fgi_ways *ways, enum fgi_way from, enum fgi_way to);
+
+/* Whether files are hardly ever read so that the shim sees it. */
+bool fgi_ways_are_unseen(const struct fgi_ways *ways);
+
+#endif /* FGI_FEEDER_WAYS_H */
