@@ -44,6 +44,7 @@ static uint64_t run_turn(struct fg_feeder *feeder, size_t done_count)
     fgi_watch_idle(feeder, now_ns);
     atomic_store(&feeder->calm_ns,
                  fgi_walk_calm_ns(&feeder->walk, feeder->inflight_bytes));
+    fgi_walk_tell_calm(&feeder->walk, feeder->share.view.board);
     if (feeder->arena.keep_top > 0) {
         fgi_touch_want(&feeder->touch, feeder->arena.keep_top);
     }

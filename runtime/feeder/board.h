@@ -307,6 +307,10 @@ struct fgi_board {
     struct fgi_gpu gpus[FGI_GPUS_MAX];
     struct fgi_recorder recorders[FGI_RECORDERS_MAX];
 
+    /* 1: the feeder finds that all is in the page cache. Programs look at only
+     * some of the small files that they open then. */
+    _Alignas(64) _Atomic uint32_t is_calm;
+
     /* Lines of their own: written often, by different sides. */
     _Alignas(64) _Atomic uint64_t heartbeat_ns; /* CLOCK_MONOTONIC; 0: closed */
     _Alignas(64) _Atomic uint64_t event_tail;   /* events claimed so far */

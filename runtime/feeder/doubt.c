@@ -13,9 +13,11 @@
 
 /* When a read is over and counted. */
 #define DOUBT_NS (50 * FGI_NS_PER_MS)
-/* A read from memory is faster than 1.5 GB/s. */
+/* A read from memory is faster than 1.5 GB/s; one from a disk takes longer
+ * than a thread that just lost its CPU for a moment. */
 #define COLD_BYTES 3
 #define COLD_NS 2
+#define COLD_NS_MIN (40 * FGI_NS_PER_US)
 
 void fgi_doubt_add(struct fg_feeder *feeder, struct fgi_record *record,
                    uint64_t now_ns)
@@ -45,7 +47,8 @@ static bool was_cold(struct fg_feeder *feeder, const struct fgi_record *record)
     uint64_t blocked_ns =
         atomic_load_explicit(&entry->blocked_ns, memory_order_relaxed);
 
-    return bytes > 0 && blocked_ns / COLD_NS > bytes / COLD_BYTES;
+    return bytes > 0 && blocked_ns > COLD_NS_MIN &&
+           blocked_ns / COLD_NS > bytes / COLD_BYTES;
 }
 
 void fgi_doubt_run(struct fg_feeder *feeder, uint64_t now_ns)

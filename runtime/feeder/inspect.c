@@ -195,7 +195,9 @@ static void answer_look(struct fg_feeder *feeder, struct look_job *look,
         lose(feeder, record, look);
         return;
     }
-    fgi_walk_note_look(&feeder->walk, &look->answer);
+    if (!look->ask.by_cache) {
+        fgi_walk_note_look(&feeder->walk, &look->answer);
+    }
     if (look->answer.key.inode != 0 &&
         !fgi_key_is_same(&look->answer.key, &record->key)) {
         record = replace(feeder, record, &look->answer.key, now_ns);

@@ -19,7 +19,7 @@
 #define MISSES_MAX 8u          /* before it is listed again */
 #define LISTED_NS FGI_NS_PER_S /* but not sooner */
 #define VAIN_RUN 32u /* looks in vain in a row, before most are left out */
-#define VAIN_SKIP 8u /* then one of so many is done */
+#define VAIN_SKIP 2u /* then one of so many is done; programs skip too */
 #define VAIN_CALM_NS (2 * FGI_NS_PER_MS)
 /* So much is ready that is not opened yet: at 10 GB/s it lasts for longer. */
 #define AHEAD_CALM_BYTES FGI_MIB(8)
@@ -445,6 +445,16 @@ uint64_t fgi_walk_calm_ns(const struct fgi_walk *walk, uint64_t inflight_bytes)
     return walk->guesses.bytes >= inflight_bytes + AHEAD_CALM_BYTES
                ? AHEAD_CALM_NS
                : 0;
+}
+
+void fgi_walk_tell_calm(const struct fgi_walk *walk, struct fgi_board *board)
+{
+    uint32_t is_calm = is_all_vain(walk);
+
+    if (atomic_load_explicit(&board->is_calm, memory_order_relaxed) !=
+        is_calm) {
+        atomic_store_explicit(&board->is_calm, is_calm, memory_order_relaxed);
+    }
 }
 
 bool fgi_walk_may_look(struct fgi_walk *walk)

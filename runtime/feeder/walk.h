@@ -15,6 +15,7 @@
 
 #include <feedgpu/error.h>
 
+#include "runtime/feeder/board.h"
 #include "runtime/feeder/files.h"
 #include "runtime/feeder/guess.h"
 #include "runtime/feeder/predict.h"
@@ -77,6 +78,9 @@ void fgi_walk_run_over(struct fg_feeder *feeder,
 /* Whether a look at one more file is worth it: not each time when all files
  * turn out to be in the page cache, or not wanted. */
 bool fgi_walk_may_look(struct fgi_walk *walk);
+
+/* Tell programs whether all looks are in vain. */
+void fgi_walk_tell_calm(const struct fgi_walk *walk, struct fgi_board *board);
 
 /* How late events may be taken: nothing is to be gained from them while all
  * looks are in vain, and little while many are read ahead.

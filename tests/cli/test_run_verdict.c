@@ -152,6 +152,14 @@ static void run_judge_advice_goes_by_what_blocked(void **state)
     assert_string_equal(run.verdict.advice,
                         "the memory was full: with more --memory more would "
                         "stay");
+    run.stats.kernel_bytes = 2 * GB;
+    run.launch.io.call_bytes = 3 * GB;
+    run.launch.io.storage_bytes = GB / 10;
+    run_judge(&run);
+    assert_string_equal(run.verdict.advice,
+                        "the page cache had it already: there is nothing to "
+                        "read ahead. Larger reads, more threads or mmap would "
+                        "help");
     options.run.is_observing = true;
     run_judge(&run);
     assert_string_equal(run.verdict.advice,

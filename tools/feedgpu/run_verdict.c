@@ -142,6 +142,15 @@ static void judge_other(struct run *run)
     }
 }
 
+/* The kernel had what it read, and not because it was read ahead. */
+static bool was_cached(const struct run *run)
+{
+    const struct process_io *io = &run->launch.io;
+    return run->stats.warmed_bytes == 0 &&
+           run->stats.kernel_bytes > run->stats.arena_bytes &&
+           io->call_bytes > 0 && io->storage_bytes < io->call_bytes / 20;
+}
+
 /* What to do about the most blocked thread. */
 static void advise(struct run *run, const struct fg_feeder_actor *worst)
 {
@@ -165,6 +174,9 @@ static void advise(struct run *run, const struct fg_feeder_actor *worst)
                          "was full: more --memory, or faster storage"
                        : "the disk is slower than the program: faster storage, "
                          "or a second epoch, which comes from memory";
+    } else if (was_cached(run)) {
+        text = "the page cache had it already: there is nothing to read ahead. "
+               "Larger reads, more threads or mmap would help";
     } else if (is_full) {
         text = "the memory was full: with more --memory more would stay";
     } else if (is_random) {

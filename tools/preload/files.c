@@ -3,9 +3,11 @@
  * Which descriptors are worth a look.
  *
  *     UNKNOWN ──▶ LOOKING ──▶ an index into the board's files
- *        │  ▲        │  the feeder has looked the file over
- *        ▼  │ close  ▼  it does not answer
- *     IGNORED ◀──────┘
+ *      ▲ │  ▲        │  the feeder has looked the file over
+ *      │ ▼  │ close  ▼  it does not answer
+ *      │ IGNORED ◀───┘
+ *      │     ▲ read at one go
+ *      └── LATER ◀── opened while all is in the page cache
  *
  * One atomic word per descriptor holds all of it, so there is nothing that
  * could be half written. The word is a hint: see shim.h.
@@ -24,7 +26,24 @@
 #define STATE_LOOKING 2u /* and how often it was asked */
 #define LOOKS_MAX 17u    /* 2.6 s in all */
 #define LOOK_NS 20000u   /* until the second look; twice that to the third */
+#define STATE_LATER 32u  /* its first read tells whether to look */
 #define STATE_FILE 256u  /* and the file's index */
+
+/* While the feeder is calm, one of so many opens is looked at. */
+#define LOOK_EVERY 32u
+/* After so many reads in a row that a disk may have had to bring, so many opens
+ * are: the feeder should learn the order of these files. */
+#define COLD_NS 40000u
+#define COLD_ROW 3u
+#define COLD_LOOKS 64u
+/* A read that takes so long may be of something that is no file. */
+#define SLOW_NS 1000000u
+
+static __thread struct {
+    uint32_t opens;      /* so far */
+    uint32_t looks;      /* at so many more */
+    uint32_t cold_reads; /* in a row */
+} calm __attribute__((tls_model("initial-exec")));
 
 /* In next_offset: nothing was read; the first read has begun. */
 #define OFFSET_NEVER UINT64_MAX
@@ -202,6 +221,51 @@ static void tell_open(const struct fgi_board_view *view, int fd,
     shim_tell(view, &event, path);
 }
 
+static bool is_special(const char *path)
+{
+    return strncmp(path, "/proc/", 6) == 0 || strncmp(path, "/dev/", 5) == 0 ||
+           strncmp(path, "/sys/", 5) == 0;
+}
+
+/* Large, as far as one can see without reading. What stdio reads is not seen:
+ * that is found out now or never. */
+static bool may_be_large(int fd, bool is_stdio)
+{
+    struct stat info;
+    return is_stdio && fstat(fd, &info) == 0 &&
+           info.st_size >= (off_t)FGI_FEED_BLOCK_BYTES;
+}
+
+static bool is_look_due(void)
+{
+    if (calm.looks > 0) {
+        calm.looks--;
+        return true;
+    }
+    return ++calm.opens % LOOK_EVERY == 0;
+}
+
+/* Opens that are not looked at, while the feeder is calm. */
+static bool is_left(int fd, const char *path, uint64_t open_ns, bool is_stdio)
+{
+    const struct fgi_board_view *view = shim_view();
+    if (view == NULL || path == NULL ||
+        atomic_load_explicit(&view->board->is_calm, memory_order_relaxed) ==
+            0 ||
+        is_look_due() || is_special(path) || may_be_large(fd, is_stdio)) {
+        return false;
+    }
+    if (shim_path_allowed(view, path)) {
+        struct fgi_actor *actor = shim_actor(view);
+        shim_add(&actor->opens, 1);
+        shim_add(&actor->open_ns, open_ns);
+        set(fd, is_stdio ? STATE_IGNORED : STATE_LATER);
+    } else {
+        set(fd, STATE_IGNORED);
+    }
+    return true;
+}
+
 void shim_opened(int fd, const char *path, uint64_t open_ns, bool is_stdio)
 {
     struct fgi_feed_key key;
@@ -209,7 +273,7 @@ void shim_opened(int fd, const char *path, uint64_t open_ns, bool is_stdio)
     if (fd < 0 || fd >= FD_MAX) {
         return;
     }
-    if (classify(fd, path, &key)) {
+    if (!is_left(fd, path, open_ns, is_stdio) && classify(fd, path, &key)) {
         const struct fgi_board_view *view = shim_view();
         struct fgi_actor *actor = shim_actor(view);
         (void)look(view, fd, &key, 0);
@@ -270,7 +334,8 @@ bool shim_watched(int fd, struct shim_file *file)
     if (state == STATE_IGNORED) {
         return false;
     }
-    if (state < STATE_FILE) {
+    file->is_later = state == STATE_LATER;
+    if (state < STATE_FILE && !file->is_later) {
         int saved = errno;
         state = find_out(fd, state);
         errno = saved;
@@ -296,6 +361,33 @@ bool shim_watched(int fd, struct shim_file *file)
         set(fd, STATE_LOOKING);
     }
     return true;
+}
+
+bool shim_watched_now(struct shim_file *file)
+{
+    set(file->fd, STATE_UNKNOWN);
+    return shim_watched(file->fd, file);
+}
+
+static bool is_regular(int fd)
+{
+    struct stat info;
+    return fstat(fd, &info) == 0 && S_ISREG(info.st_mode);
+}
+
+bool shim_settle(const struct shim_file *file, size_t bytes, ssize_t got,
+                 uint64_t spent_ns)
+{
+    if (got <= 0) {
+        return false;
+    }
+    calm.cold_reads = spent_ns < COLD_NS ? 0 : calm.cold_reads + 1;
+    if (calm.cold_reads >= COLD_ROW) {
+        calm.looks = COLD_LOOKS;
+    }
+    set(file->fd, (size_t)got < bytes ? STATE_IGNORED : STATE_UNKNOWN);
+    return (uint64_t)got >= file->view->board->file_bytes_min &&
+           (spent_ns < SLOW_NS || is_regular(file->fd));
 }
 
 bool shim_find(struct shim_file *file, const struct stat *info)

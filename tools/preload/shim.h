@@ -134,6 +134,7 @@ struct shim_file {
     struct fgi_feed_file *entry; /* NULL: the feeder does not know it yet */
     uint32_t id;                 /* of the entry when it was found */
     int fd;
+    bool is_later; /* not looked at yet: it may not be worth it */
 };
 
 /*
@@ -145,6 +146,17 @@ bool shim_watched(int fd, struct shim_file *file);
 /* A descriptor was opened, for reading as it seems. path may be NULL. open_ns
  * 0: it was opened before, by us or by whoever started us. */
 void shim_opened(int fd, const char *path, uint64_t open_ns, bool is_stdio);
+
+/* Look at a descriptor that was left for later. False: not worth it. */
+bool shim_watched_now(struct shim_file *file);
+
+/*
+ * A read of a descriptor that was left for later gave `got` of `bytes` after
+ * spent_ns. What a read gives at one go is small, and is let be from then on;
+ * else it is looked at next time. True: the read counts, it was of a file.
+ */
+bool shim_settle(const struct shim_file *file, size_t bytes, ssize_t got,
+                 uint64_t spent_ns);
 
 /* It was closed, or is about to be something else. */
 void shim_forget(int fd);

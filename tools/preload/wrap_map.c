@@ -18,7 +18,8 @@ static void tell_range(int fd, enum fgi_event_kind kind, uint64_t offset,
 {
     struct shim_file file;
     struct stat info;
-    if (fd < 0 || !shim_watched(fd, &file)) {
+    if (fd < 0 || !shim_watched(fd, &file) ||
+        (file.is_later && !shim_watched_now(&file))) {
         return;
     }
     struct fgi_event event = {

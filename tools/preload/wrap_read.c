@@ -82,6 +82,30 @@ static void count_file(const struct shim_file *file, uint64_t bytes,
     }
 }
 
+static void count_thread(struct fgi_actor *actor, uint64_t bytes)
+{
+    shim_add(&actor->reads, 1);
+    shim_add(&actor->kernel_bytes, bytes);
+}
+
+/* A descriptor that nobody has looked at: its first read, by the kernel. */
+static ssize_t read_later(const struct shim_file *file,
+                          const struct shim_call *call)
+{
+    uint64_t start_ns = shim_now_ns();
+    ssize_t got = call_real(call);
+    int saved = errno;
+    uint64_t now_ns = shim_now_ns();
+    if (shim_settle(file, call->bytes, got, now_ns - start_ns)) {
+        struct fgi_actor *actor = shim_actor(file->view);
+        count_thread(actor, (uint64_t)got);
+        shim_add(&actor->kernel_ns, now_ns - start_ns);
+        atomic_store_explicit(&actor->last_ns, now_ns, memory_order_relaxed);
+    }
+    errno = saved;
+    return got;
+}
+
 /* Let the kernel read, and count. */
 static ssize_t read_counted(const struct shim_file *file,
                             const struct shim_call *call)
@@ -103,8 +127,7 @@ static ssize_t read_counted(const struct shim_file *file,
             shim_tell_blocked(file, start_ns, now_ns, got);
         }
     }
-    shim_add(&actor->reads, 1);
-    shim_add(&actor->kernel_bytes, bytes);
+    count_thread(actor, bytes);
     if (file->entry != NULL) {
         count_file(file, bytes, spent_ns);
     }
@@ -172,6 +195,12 @@ static void tell_watched(const struct shim_file *file,
 #define PATIENCE_BYTES_MIN FGI_FEED_BLOCK_BYTES
 #define PATIENCE_STEP_NS 20000
 #define PATIENCE_STEPS 100 /* 2 ms, and what sleeping costs */
+/* After so many times for nothing, a thread is patient only now and then: the
+ * files are in the page cache, or are not fed for another reason. */
+#define PATIENCE_VAIN_MAX 3u
+#define PATIENCE_EVERY 32u
+
+static __thread uint32_t vain_waits __attribute__((tls_model("initial-exec")));
 
 static void be_patient(struct shim_file *file)
 {
@@ -198,9 +227,12 @@ static void be_patient(struct shim_file *file)
 static uint32_t settled_mode(struct shim_file *file)
 {
     uint32_t mode = mode_of(file);
-    if (mode == FGI_FEED_LOOK && shim_is_first(file->fd)) {
+    if (mode == FGI_FEED_LOOK && shim_is_first(file->fd) &&
+        (vain_waits < PATIENCE_VAIN_MAX ||
+         ++vain_waits % PATIENCE_EVERY == 0)) {
         be_patient(file);
         mode = mode_of(file);
+        vain_waits = mode == FGI_FEED_COPY ? 0 : vain_waits + 1;
     }
     return mode;
 }
@@ -209,7 +241,16 @@ static ssize_t read_watched(struct shim_file *file,
                             const struct shim_call *call)
 {
     ssize_t result;
-    uint32_t mode = settled_mode(file);
+    uint32_t mode;
+    if (SHIM_UNLIKELY(file->is_later)) {
+        if (call->bytes < FGI_FEED_BLOCK_BYTES) {
+            return read_later(file, call);
+        }
+        if (!shim_watched_now(file)) {
+            return call_real(call);
+        }
+    }
+    mode = settled_mode(file);
     if (mode == FGI_FEED_LOOK ? call->bytes < CUT_BYTES_MIN
                               : mode != FGI_FEED_COPY) {
         tell_watched(file, call);
