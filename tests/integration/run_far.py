@@ -21,15 +21,16 @@ FARFS = os.environ.get("FEEDGPU_TEST_FARFS", "")
 MIB = 1 << 20
 DELAY_MS = 2
 
-# Reads files in blocks of 256 KiB, computes a little, and says what it saw.
+# Reads files in blocks, computes a little, and says what it saw.
 READER = """
 import hashlib, sys, time
 total = hashlib.sha256()
-for path in sys.argv[2:]:
+for path in sys.argv[3:]:
     with open(path, "rb", buffering=0) as file:
-        while block := file.read(1 << 18):
+        while block := file.read(int(sys.argv[1])):
             total.update(block)
-            time.sleep(float(sys.argv[1]))
+            if float(sys.argv[2]) > 0:
+                time.sleep(float(sys.argv[2]))
 print(total.hexdigest())
 """
 
@@ -75,10 +76,11 @@ class Far(Case):
                           re.findall(r"\d+", self.server.stdout.read())]
         return self.asked
 
-    def read(self, paths, seconds_per_block):
+    def read(self, paths, seconds_per_block, block_bytes=1 << 18):
         """The reader's words, and the report."""
         done = self.run_tool(
-            sys.executable, "-c", READER, str(seconds_per_block), *paths,
+            sys.executable, "-c", READER, str(block_bytes),
+            str(seconds_per_block), *paths,
             options=("--data-root", self.path("far"), "--report", "json",
                      "--report-file", self.path("report")))
         self.assertEqual((done.returncode, done.stderr), (0, ""))
@@ -117,6 +119,17 @@ class Far(Case):
         self.assertLessEqual(report["feeder"]["warmed_bytes"], 256 * MIB)
         self.assertLess(opens, 20)
         self.assertLess(bytes_read, 258 * MIB)
+
+    def test_small_reads_are_warmed_ahead_too(self):
+        paths, total = self.make(1, 96 * MIB)
+        self.mount("keep")
+        seen, report = self.read(paths, 0, 8000)
+        opens, _, bytes_read = self.unmount()
+        self.assertEqual(seen, total)
+        self.assertGreater(report["feeder"]["warmed_bytes"], 64 * MIB)
+        self.assertLess(report["feeder"]["events"], 4000)
+        self.assertLess(opens, 20)
+        self.assertLess(bytes_read, 98 * MIB)
 
     def test_errors_are_the_file_systems_own(self):
         paths, _ = self.make(40, 150000)

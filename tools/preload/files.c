@@ -52,10 +52,11 @@ static __thread struct {
 /* First words of a descriptor; lazily backed by memory. */
 static struct {
     _Atomic uint32_t state;
-    _Atomic uint32_t id;          /* of the file, with STATE_FILE */
-    _Atomic uint64_t next_offset; /* where the last read ended */
-    _Atomic uint64_t told_offset; /* where the last read ended that was told */
-    _Atomic uint64_t look_ns;     /* LOOKING: not before that */
+    _Atomic uint32_t id;           /* of the file, with STATE_FILE */
+    _Atomic uint64_t next_offset;  /* where the last read ended */
+    _Atomic uint64_t told_offset;  /* where the last read ended that was told */
+    _Atomic uint64_t untold_bytes; /* of small reads since then */
+    _Atomic uint64_t look_ns;      /* LOOKING: not before that */
 } fds[FD_MAX];
 
 static uint64_t nanoseconds(const struct timespec *time)
@@ -204,6 +205,7 @@ static bool classify(int fd, const char *path, struct fgi_feed_key *key)
                           memory_order_relaxed);
     atomic_store_explicit(&fds[fd].next_offset, OFFSET_NEVER,
                           memory_order_relaxed);
+    atomic_store_explicit(&fds[fd].untold_bytes, 0, memory_order_relaxed);
     return true;
 }
 
@@ -416,6 +418,15 @@ uint64_t shim_told(int fd, uint64_t offset)
 {
     return atomic_exchange_explicit(&fds[fd].told_offset, offset,
                                     memory_order_relaxed);
+}
+
+uint64_t shim_untold(int fd, uint64_t bytes)
+{
+    uint64_t all = load(&fds[fd].untold_bytes) + bytes;
+    atomic_store_explicit(&fds[fd].untold_bytes,
+                          all < SHIM_UNTOLD_BYTES ? all : 0,
+                          memory_order_relaxed);
+    return all < SHIM_UNTOLD_BYTES ? 0 : all;
 }
 
 bool shim_is_first(int fd)

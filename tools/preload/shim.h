@@ -182,6 +182,11 @@ bool shim_moves_on(int fd, uint64_t offset, uint64_t bytes);
  * ended, UINT64_MAX if there was none. */
 uint64_t shim_told(int fd, uint64_t offset);
 
+/* Note a read that is too small to be told. Gives 0, or the bytes of all of
+ * them since the last time, once these are many. */
+#define SHIM_UNTOLD_BYTES (UINT64_C(128) << 10)
+uint64_t shim_untold(int fd, uint64_t bytes);
+
 /* True once: for the first read since the descriptor was opened. */
 bool shim_is_first(int fd);
 

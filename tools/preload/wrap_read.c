@@ -149,20 +149,61 @@ static uint32_t mode_of(const struct shim_file *file)
                : atomic_load_explicit(&file->entry->mode, memory_order_relaxed);
 }
 
+static void tell_range(const struct shim_file *file, uint64_t offset,
+                       uint64_t bytes)
+{
+    struct fgi_event event = {
+        .kind = FGI_EVENT_READ,
+        .fd = file->fd,
+        .file_id = file->id,
+        .offset = offset,
+        .bytes = bytes,
+    };
+    shim_entry_key(file->entry, &event.key);
+    shim_tell(file->view, &event, NULL);
+}
+
+/* Where a call begins to read, or -1. */
+static off_t place_of(const struct shim_call *call)
+{
+    int saved = errno;
+    off_t at =
+        call->has_offset ? (off_t)call->offset : lseek(call->fd, 0, SEEK_CUR);
+    errno = saved;
+    return at;
+}
+
+/* Of a file that is warmed, tell small reads in a row by the row. */
+static void tell_small(const struct shim_file *file,
+                       const struct shim_call *call)
+{
+    uint64_t untold = shim_untold(call->fd, call->bytes);
+    off_t at = untold > 0 ? place_of(call) : -1;
+    if (at >= 0) {
+        uint64_t end = (uint64_t)at + call->bytes;
+        uint64_t before = shim_told(call->fd, end);
+        bool is_row =
+            before == UINT64_MAX ? end == untold : before + untold == end;
+        tell_range(file, is_row ? end - untold : (uint64_t)at,
+                   is_row ? untold : call->bytes);
+    }
+}
+
 /* Of a file whose reads are the kernel's, tell the large ones' places, and
  * with each those of the reads in a row before it that were not told. */
 static void tell_watched(const struct shim_file *file,
                          const struct shim_call *call)
 {
-    if (call->bytes < TIMED_BYTES_MIN || file->entry == NULL ||
-        (mode_of(file) != FGI_FEED_WARM && told++ >= TOLD_MAX &&
-         told % TOLD_EVERY != 0)) {
+    bool is_warmed = mode_of(file) == FGI_FEED_WARM;
+    if (is_warmed && call->bytes < TIMED_BYTES_MIN) {
+        tell_small(file, call);
         return;
     }
-    int saved = errno;
-    off_t at =
-        call->has_offset ? (off_t)call->offset : lseek(call->fd, 0, SEEK_CUR);
-    errno = saved;
+    if (call->bytes < TIMED_BYTES_MIN || file->entry == NULL ||
+        (!is_warmed && told++ >= TOLD_MAX && told % TOLD_EVERY != 0)) {
+        return;
+    }
+    off_t at = place_of(call);
     if (at < 0) {
         return;
     }
@@ -171,15 +212,7 @@ static void tell_watched(const struct shim_file *file,
     if (shim_moves_on(call->fd, offset, call->bytes)) {
         uint64_t before = shim_told(call->fd, offset + call->bytes);
         uint64_t first = is_in_row && before <= offset ? before : offset;
-        struct fgi_event event = {
-            .kind = FGI_EVENT_READ,
-            .fd = call->fd,
-            .file_id = file->id,
-            .offset = first,
-            .bytes = offset + call->bytes - first,
-        };
-        shim_entry_key(file->entry, &event.key);
-        shim_tell(file->view, &event, NULL);
+        tell_range(file, first, offset + call->bytes - first);
     }
 }
 
