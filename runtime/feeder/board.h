@@ -189,11 +189,12 @@ struct fgi_actor {
     _Atomic uint64_t copy_ns;      /* copying from the arena */
     _Atomic uint64_t opens;        /* of watched files */
     _Atomic uint64_t open_ns;
-    _Atomic uint64_t first_ns;  /* CLOCK_MONOTONIC of its first read */
-    _Atomic uint64_t last_ns;   /* end of its last one */
-    _Atomic uint64_t fallbacks; /* slot changed under a copy; done again */
-    char name[16];              /* of the thread at its first read */
-    uint64_t spare[2];
+    _Atomic uint64_t first_ns;     /* CLOCK_MONOTONIC of its first read */
+    _Atomic uint64_t last_ns;      /* end of its last one */
+    _Atomic uint64_t fallbacks;    /* slot changed under a copy; done again */
+    char name[16];                 /* of the thread at its first read */
+    _Atomic uint64_t mapped_bytes; /* of files that were not looked at */
+    uint64_t spare[1];
 };
 
 /* ---- spans: what took how long ------------------------------------------- */

@@ -94,6 +94,11 @@ static bool is_shown(const struct fgi_record *record)
 
 static void add_mapped(struct fg_feeder *feeder, struct fg_feeder_stats *stats)
 {
+    const struct fgi_board_view *view = &feeder->share.view;
+
+    for (uint32_t i = 0; i < actor_count(view); i++) {
+        stats->mapped_bytes += load(&view->actors[i].mapped_bytes);
+    }
     for (uint32_t i = 0; i < feeder->folders.count; i++) {
         stats->mapped_bytes += feeder->folders.folders[i].group.mapped_bytes;
     }

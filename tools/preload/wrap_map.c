@@ -18,8 +18,15 @@ static void tell_range(int fd, enum fgi_event_kind kind, uint64_t offset,
 {
     struct shim_file file;
     struct stat info;
-    if (fd < 0 || !shim_watched(fd, &file) ||
-        (file.is_later && !shim_watched_now(&file))) {
+    if (fd < 0 || !shim_watched(fd, &file)) {
+        return;
+    }
+    if (file.is_later && bytes < FGI_FEED_BLOCK_BYTES) {
+        shim_add(&shim_actor(file.view)->mapped_bytes,
+                 kind == FGI_EVENT_MAP ? bytes : 0);
+        return;
+    }
+    if (file.is_later && !shim_watched_now(&file)) {
         return;
     }
     struct fgi_event event = {
