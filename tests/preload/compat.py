@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 
+from formats import CASES as FORMATS
 from programs import CASES
 
 TIMEOUT_S = 300
@@ -167,7 +168,7 @@ def main():
     args = parser.parse_args()
     args.tool = os.path.abspath(args.tool)
     rows = []
-    for case in CASES:
+    for case in CASES + FORMATS:
         if args.only not in case.name:
             continue
         work = tempfile.mkdtemp(prefix="feedgpu-compat-")
