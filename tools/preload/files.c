@@ -377,9 +377,17 @@ static bool is_regular(int fd)
     return fstat(fd, &info) == 0 && S_ISREG(info.st_mode);
 }
 
-bool shim_settle(const struct shim_file *file, size_t bytes, ssize_t got,
-                 uint64_t spent_ns)
+static bool is_small(const struct shim_call *call, ssize_t got)
 {
+    off_t end = call->has_offset ? (off_t)call->offset + got
+                                 : lseek(call->fd, 0, SEEK_CUR);
+    return (size_t)got < call->bytes && end < (off_t)FGI_FEED_BLOCK_BYTES;
+}
+
+bool shim_settle(const struct shim_file *file, const struct shim_call *call,
+                 ssize_t got, uint64_t spent_ns)
+{
+    int saved = errno;
     if (got <= 0) {
         return false;
     }
@@ -387,9 +395,11 @@ bool shim_settle(const struct shim_file *file, size_t bytes, ssize_t got,
     if (calm.cold_reads >= COLD_ROW) {
         calm.looks = COLD_LOOKS;
     }
-    set(file->fd, (size_t)got < bytes ? STATE_IGNORED : STATE_UNKNOWN);
-    return (uint64_t)got >= file->view->board->file_bytes_min &&
-           (spent_ns < SLOW_NS || is_regular(file->fd));
+    set(file->fd, is_small(call, got) ? STATE_IGNORED : STATE_UNKNOWN);
+    bool is_counted = (uint64_t)got >= file->view->board->file_bytes_min &&
+                      (spent_ns < SLOW_NS || is_regular(file->fd));
+    errno = saved;
+    return is_counted;
 }
 
 bool shim_find(struct shim_file *file, const struct stat *info)

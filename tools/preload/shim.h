@@ -150,14 +150,6 @@ void shim_opened(int fd, const char *path, uint64_t open_ns, bool is_stdio);
 /* Look at a descriptor that was left for later. False: not worth it. */
 bool shim_watched_now(struct shim_file *file);
 
-/*
- * A read of a descriptor that was left for later gave `got` of `bytes` after
- * spent_ns. What a read gives at one go is small, and is let be from then on;
- * else it is looked at next time. True: the read counts, it was of a file.
- */
-bool shim_settle(const struct shim_file *file, size_t bytes, ssize_t got,
-                 uint64_t spent_ns);
-
 /* It was closed, or is about to be something else. */
 void shim_forget(int fd);
 
@@ -204,6 +196,15 @@ struct shim_call {
     uint64_t offset; /* with has_offset */
     size_t bytes;    /* of all buffers */
 };
+
+/*
+ * A call on a descriptor that was left for later gave `got` after spent_ns.
+ * What is at its end after one read, and not far from its start, is small and
+ * let be from then on; else it is looked at next time. True: the read counts,
+ * it was of a file. Leaves errno alone.
+ */
+bool shim_settle(const struct shim_file *file, const struct shim_call *call,
+                 ssize_t got, uint64_t spent_ns);
 
 /*
  * Serve a read of a file that is in mode COPY, or not known yet (entry NULL)

@@ -96,7 +96,7 @@ static ssize_t read_later(const struct shim_file *file,
     ssize_t got = call_real(call);
     int saved = errno;
     uint64_t now_ns = shim_now_ns();
-    if (shim_settle(file, call->bytes, got, now_ns - start_ns)) {
+    if (shim_settle(file, call, got, now_ns - start_ns)) {
         struct fgi_actor *actor = shim_actor(file->view);
         count_thread(actor, (uint64_t)got);
         shim_add(&actor->kernel_ns, now_ns - start_ns);
