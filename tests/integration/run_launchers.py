@@ -174,7 +174,7 @@ class Roots(Case):
         for path in (self.data, self.inside(self.data)):
             os.makedirs(os.path.dirname(path), exist_ok=True)
             with open(path, "wb") as file:
-                file.write(os.urandom(4 * MIB))
+                file.write(os.urandom(32 * MIB))
                 file.flush()
                 os.fsync(file.fileno())
         time.sleep(0.15)  # a file that has just changed is left alone
