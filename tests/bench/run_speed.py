@@ -181,14 +181,13 @@ class Bench:
         print("| " + " | ".join(row) + " |", flush=True)
 
 
-def second_epoch(bench, paths):
-    """Two passes: the second of a fed run while the page cache is emptied all
-    the time, beside the second of a plain one that has it all cached."""
-    name = "second epoch, page cache evicted, beside a warm one"
+def later_epoch(bench, name, block_bytes, paths, want):
+    """Three passes: the last of a fed run while the page cache is emptied all
+    the time, beside the last of a plain one that has it all cached."""
     if not bench.wanted(name):
         return
     plain, fed, ratios = [], [], []
-    command = [bench.reader, "files", str(MIB), "0", "3", *paths]
+    command = [bench.reader, "files", str(block_bytes), "0", "3", *paths]
     for _ in range(bench.args.rounds):
         bench.prepare(paths, True)
         out = bench.run(command, False)
@@ -209,7 +208,7 @@ def second_epoch(bench, paths):
             evict.wait()
         fed.append(float(out.split("\n")[-2].split()[0]))
         ratios.append(plain[-1] / fed[-1])
-    bench.add(name, plain, fed, ratios, ">= 0.9")
+    bench.add(name, plain, fed, ratios, want)
 
 
 def calls(bench):
@@ -270,54 +269,72 @@ def far(bench, near, name, paths_in):
         server.wait()
 
 
-def run_all(bench):
-    args = bench.args
-    big = make(os.path.join(bench.folder, "big"), 1, 1024 * MIB)
+def large_file(bench):
     reader = bench.reader
+    big = make(os.path.join(bench.folder, "big"), 1, 1024 * MIB)
     bench.compare("one reader, 256 KiB, 300 us per MiB",
                   [reader, "files", "262144", "300", "1", *big], big, ">= 2")
     bench.compare("one reader, 256 KiB, no compute",
                   [reader, "files", "262144", "0", "1", *big], big, "-")
-    bench.compare("one reader, cached, 256 KiB",
-                  [reader, "files", "262144", "0", "3", *big], big,
-                  ">= 0.98", cached=True)
-    bench.compare("one reader, cached, 4 KiB",
-                  [reader, "files", "4096", "0", "3", *big], big, ">= 0.98",
-                  cached=True)
-    second_epoch(bench, big)
+    for kib in (256, 4):
+        bench.compare(f"one reader, cached, {kib} KiB",
+                      [reader, "files", str(kib << 10), "0", "3", *big], big,
+                      ">= 0.98", cached=True)
+    name = "second epoch, page cache evicted, beside a warm one"
+    later_epoch(bench, name, MIB, big, ">= 0.9")
+    for kib in (4, 16, 64):
+        later_epoch(bench, f"{name}, {kib} KiB", kib << 10, big, "-")
     far(bench, os.path.dirname(big[0]), "far away: one reader, 256 KiB",
         [os.path.basename(big[0])])
     os.unlink(big[0])
-    small = make(os.path.join(bench.folder, "small"), 4000, 150000)
-    bench.compare("a walk over 4000 files of 150 KB",
-                  [reader, "files", "262144", "0", "1", *small], small,
-                  ">= 2")
-    bench.compare("the same, 300 us of compute a file",
-                  [reader, "files", "262144", "2097", "1", *small], small, "-")
+
+
+def small_files(bench, small):
+    def walk(name, way, us, paths, want, passes=1, **more):
+        bench.compare(name, [bench.reader, way, "262144", str(us),
+                             str(passes), *paths], paths, want, **more)
+
+    walk("a walk over 4000 files of 150 KB", "files", 0, small, ">= 2")
     for way in ("fread", "mmap"):
-        bench.compare(f"a walk over 4000 files of 150 KB by {way}",
-                      [reader, way, "262144", "0", "1", *small], small, "-")
-        bench.compare(f"by {way}, 300 us of compute a file",
-                      [reader, way, "262144", "2097", "1", *small], small,
-                      "-")
+        walk(f"the same walk by {way}", way, 0, small, "-")
+    for way in ("files", "fread", "mmap"):
+        walk(f"the same walk by {way}, 300 us of compute a file", way, 2097,
+             small, "-")
     far(bench, os.path.dirname(small[0]),
         "far away: a walk over 1000 files of 150 KB",
         [os.path.basename(path) for path in small[:1000]])
-    if args.python:
-        program = os.path.join(bench.folder, "loader.py")
-        with open(program, "w", encoding="utf-8") as file:
-            file.write(LOADER)
-        loader = [args.python, program]
-        name = "DataLoader, 2 workers, files of 150 KB in order"
-        command = loader + [os.path.dirname(small[0]), "files", "2", "1"]
-        bench.compare(name, command, small, ">= 2")
-        bench.bound(name, command, small)
-        shards = make(os.path.join(bench.folder, "shards"), 8, 900 * RECORD)
-        name = "DataLoader, 2 workers, raw shards"
-        command = loader + [os.path.dirname(shards[0]), "shards", "2", "1"]
-        bench.compare(name, command, shards, ">= 1.5")
-        bench.bound(name, command, shards)
-    many_programs(bench, args.source)
+    tiny = make(os.path.join(bench.folder, "tiny"), 15000, 20000)
+    for passes in (1, 5):
+        walk(f"the same walk, cached, pass {passes}", "files", 0, small,
+             ">= 0.98", passes, cached=True)
+        walk(f"15000 files of 20 KB, cached, pass {passes}", "files", 0, tiny,
+             ">= 0.98", passes, cached=True)
+    shutil.rmtree(os.path.dirname(tiny[0]))
+
+
+def loaders(bench, small):
+    program = os.path.join(bench.folder, "loader.py")
+    with open(program, "w", encoding="utf-8") as file:
+        file.write(LOADER)
+    loader = [bench.args.python, program]
+    name = "DataLoader, 2 workers, files of 150 KB in order"
+    command = loader + [os.path.dirname(small[0]), "files", "2", "1"]
+    bench.compare(name, command, small, ">= 2")
+    bench.bound(name, command, small)
+    shards = make(os.path.join(bench.folder, "shards"), 8, 900 * RECORD)
+    name = "DataLoader, 2 workers, raw shards"
+    command = loader + [os.path.dirname(shards[0]), "shards", "2", "1"]
+    bench.compare(name, command, shards, ">= 1.5")
+    bench.bound(name, command, shards)
+
+
+def run_all(bench):
+    large_file(bench)
+    small = make(os.path.join(bench.folder, "small"), 4000, 150000)
+    small_files(bench, small)
+    if bench.args.python:
+        loaders(bench, small)
+    many_programs(bench, bench.args.source)
     calls(bench)
 
 
