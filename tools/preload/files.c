@@ -29,8 +29,11 @@
 #define STATE_LATER 32u  /* its first read tells whether to look */
 #define STATE_FILE 256u  /* and the file's index */
 
-/* While the feeder is calm, one of so many opens is looked at. */
-#define LOOK_EVERY 32u
+/* While the feeder is calm, so many opens in a row are looked at of so many:
+ * a row shows the order. Of what stdio opens more: its reads are not seen. */
+#define LOOK_ROW 8u
+#define LOOK_EVERY 256u
+#define LOOK_STDIO_EVERY 64u
 /* After so many reads in a row that a disk may have had to bring, so many opens
  * are: the feeder should learn the order of these files. */
 #define COLD_NS 40000u
@@ -238,13 +241,13 @@ static bool may_be_large(int fd, bool is_stdio)
            info.st_size >= (off_t)FGI_FEED_BLOCK_BYTES;
 }
 
-static bool is_look_due(void)
+static bool is_look_due(bool is_stdio)
 {
     if (calm.looks > 0) {
         calm.looks--;
         return true;
     }
-    return ++calm.opens % LOOK_EVERY == 0;
+    return ++calm.opens % (is_stdio ? LOOK_STDIO_EVERY : LOOK_EVERY) < LOOK_ROW;
 }
 
 /* Opens that are not looked at, while the feeder is calm. */
@@ -254,7 +257,8 @@ static bool is_left(int fd, const char *path, uint64_t open_ns, bool is_stdio)
     if (view == NULL || path == NULL ||
         atomic_load_explicit(&view->board->is_calm, memory_order_relaxed) ==
             0 ||
-        is_look_due() || is_special(path) || may_be_large(fd, is_stdio)) {
+        is_look_due(is_stdio) || is_special(path) ||
+        may_be_large(fd, is_stdio)) {
         return false;
     }
     if (shim_path_allowed(view, path)) {
