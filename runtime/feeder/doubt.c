@@ -13,8 +13,8 @@
 
 /* When a read is over and counted. */
 #define DOUBT_NS (50 * FGI_NS_PER_MS)
-/* A read from memory is faster than 1.5 GB/s; one from a disk takes longer
- * than a thread that just lost its CPU for a moment. */
+/* A read from memory is faster than 1.5 GB/s; one from a disk takes at least
+ * so long, however small it is. */
 #define COLD_BYTES 3
 #define COLD_NS 2
 #define COLD_NS_MIN (40 * FGI_NS_PER_US)

@@ -149,8 +149,8 @@ static uint32_t mode_of(const struct shim_file *file)
                : atomic_load_explicit(&file->entry->mode, memory_order_relaxed);
 }
 
-static void tell_range(const struct shim_file *file, uint64_t offset,
-                       uint64_t bytes)
+static void tell_read(const struct shim_file *file, uint64_t offset,
+                      uint64_t bytes)
 {
     struct fgi_event event = {
         .kind = FGI_EVENT_READ,
@@ -184,8 +184,8 @@ static void tell_small(const struct shim_file *file,
         uint64_t before = shim_told(call->fd, end);
         bool is_row =
             before == UINT64_MAX ? end == untold : before + untold == end;
-        tell_range(file, is_row ? end - untold : (uint64_t)at,
-                   is_row ? untold : call->bytes);
+        tell_read(file, is_row ? end - untold : (uint64_t)at,
+                  is_row ? untold : call->bytes);
     }
 }
 
@@ -212,7 +212,7 @@ static void tell_watched(const struct shim_file *file,
     if (shim_moves_on(call->fd, offset, call->bytes)) {
         uint64_t before = shim_told(call->fd, offset + call->bytes);
         uint64_t first = is_in_row && before <= offset ? before : offset;
-        tell_range(file, first, offset + call->bytes - first);
+        tell_read(file, first, offset + call->bytes - first);
     }
 }
 
