@@ -18,8 +18,6 @@
 #define OPENS_MIN 2u           /* before a folder is listed */
 #define MISSES_MAX 8u          /* before it is listed again */
 #define LISTED_NS FGI_NS_PER_S /* but not sooner */
-#define VAIN_RUN 32u /* looks in vain in a row, before most are left out */
-#define VAIN_SKIP 2u /* then one of so many is done; programs skip too */
 #define VAIN_CALM_NS (2 * FGI_NS_PER_MS)
 /* So much is ready that is not opened yet: at 10 GB/s it lasts for longer. */
 #define AHEAD_CALM_BYTES FGI_MIB(8)
@@ -151,11 +149,6 @@ static void want_listing(struct fg_feeder *feeder,
 /* ---- asking ----------------------------------------------------------------
  */
 
-static bool is_all_vain(const struct fgi_walk *walk)
-{
-    return walk->vain_run >= VAIN_RUN;
-}
-
 static uint64_t reference_to(const struct fgi_walk_folder *folder,
                              uint32_t number)
 {
@@ -254,7 +247,7 @@ static void expect(struct fg_feeder *feeder, struct fgi_walk_folder *folder,
     }
     if ((record != NULL &&
          !may_expect(&feeder->walk, record, is_unseen, now_ns)) ||
-        !fgi_walk_may_look(&feeder->walk)) {
+        !fgi_vain_may_look(&feeder->walk.vain, FGI_VAIN_EXPECTED)) {
         return;
     }
     length = snprintf(path, sizeof(path), "%s/%s", folder->path,
@@ -316,10 +309,13 @@ static void expect_in_order(struct fg_feeder *feeder,
         fgi_guess_room(&feeder->walk.guesses, feeder->walk.asking_count);
     uint32_t count = fgi_listing_next(&folder->listing, order, number, reach,
                                       next, room < reach ? room : reach);
+    uint32_t first = 0;
 
     /* In vain so far: the farthest shows soon enough when that has changed. */
-    for (uint32_t i = is_all_vain(&feeder->walk) && count > 0 ? count - 1 : 0;
-         i < count; i++) {
+    if (fgi_vain_is_all(&feeder->walk.vain) && count > 0) {
+        first = count - 1;
+    }
+    for (uint32_t i = first; i < count; i++) {
         expect(feeder, folder, next[i], now_ns);
     }
     feeder->walk.was_folder |= count > 0;
@@ -439,7 +435,7 @@ void fgi_walk_run_over(struct fg_feeder *feeder,
 
 uint64_t fgi_walk_calm_ns(const struct fgi_walk *walk, uint64_t inflight_bytes)
 {
-    if (is_all_vain(walk)) {
+    if (fgi_vain_is_all(&walk->vain)) {
         return VAIN_CALM_NS;
     }
     return walk->guesses.bytes >= inflight_bytes + AHEAD_CALM_BYTES
@@ -449,17 +445,12 @@ uint64_t fgi_walk_calm_ns(const struct fgi_walk *walk, uint64_t inflight_bytes)
 
 void fgi_walk_tell_calm(const struct fgi_walk *walk, struct fgi_board *board)
 {
-    uint32_t is_calm = is_all_vain(walk);
+    uint32_t is_calm = fgi_vain_is_all(&walk->vain);
 
     if (atomic_load_explicit(&board->is_calm, memory_order_relaxed) !=
         is_calm) {
         atomic_store_explicit(&board->is_calm, is_calm, memory_order_relaxed);
     }
-}
-
-bool fgi_walk_may_look(struct fgi_walk *walk)
-{
-    return !is_all_vain(walk) || walk->skipped++ % VAIN_SKIP == VAIN_SKIP - 1;
 }
 
 void fgi_walk_note_look(struct fgi_walk *walk,
@@ -469,5 +460,5 @@ void fgi_walk_note_look(struct fgi_walk *walk,
         answer->look == FGI_LOOK_UNWANTED ||
         (answer->look == FGI_LOOK_CACHED && answer->warmed_bytes == 0);
 
-    walk->vain_run = is_vain ? walk->vain_run + 1 : 0;
+    fgi_vain_note(&walk->vain, is_vain);
 }

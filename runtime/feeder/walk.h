@@ -19,6 +19,7 @@
 #include "runtime/feeder/files.h"
 #include "runtime/feeder/guess.h"
 #include "runtime/feeder/predict.h"
+#include "runtime/feeder/vain.h"
 #include "runtime/feeder/ways.h"
 
 #define FGI_WALK_FOLDERS 2048u    /* at most */
@@ -51,8 +52,7 @@ struct fgi_walk {
     struct fgi_walk_reader readers[FGI_WALK_READERS];
     uint64_t name_count;   /* in all listings */
     uint32_t asking_count; /* in the pool */
-    uint32_t vain_run;     /* looks in a row at cached or unwanted files */
-    uint32_t skipped;      /* looks left out for that */
+    struct fgi_vain vain;  /* looks at cached or unwanted files */
     int32_t chain_score;   /* of what came next in an earlier epoch */
     bool was_folder;       /* predicted by a folder's order, ever */
     bool was_chain;        /* by an earlier epoch, ever */
@@ -74,10 +74,6 @@ void fgi_walk_open(struct fg_feeder *feeder, struct fgi_record *record,
 void fgi_walk_run_over(struct fg_feeder *feeder,
                        const struct fgi_record *record, uint64_t bytes,
                        uint64_t now_ns);
-
-/* Whether a look at one more file is worth it: not each time when all files
- * turn out to be in the page cache, or not wanted. */
-bool fgi_walk_may_look(struct fgi_walk *walk);
 
 /* Tell programs whether all looks are in vain. */
 void fgi_walk_tell_calm(const struct fgi_walk *walk, struct fgi_board *board);

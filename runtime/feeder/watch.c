@@ -352,7 +352,7 @@ void fgi_watch_event(struct fg_feeder *feeder, const struct fgi_event *event,
     want_warm(feeder, record, event);
     /* Small ones: a program's own modules, for example. */
     if (record->look == FGI_LOOK_NONE && fgi_block_count(record) == 1 &&
-        !fgi_walk_may_look(&feeder->walk)) {
+        !fgi_vain_may_look(&feeder->walk.vain, FGI_VAIN_OPENED)) {
         record->look = FGI_LOOK_CACHED; /* as the last ones were */
         record->retry_ns = now_ns + FGI_RETRY_NS;
     }
