@@ -19,15 +19,16 @@
 
 #if defined(__x86_64__)
 
-__attribute__((target("avx2"))) static void
-stream_avx2(uint8_t *to, const uint8_t *from, size_t bytes)
-{
-    size_t head = (32 - ((uintptr_t)to & 31)) & 31;
+/* From so many bytes on the C library copies by "rep movsb", and how far in
+ * front of the source, within their pages, the target must be for that. */
+#define MICROCODE_BYTES_MIN ((size_t)2 << 10)
+#define PAGE_BYTES ((uintptr_t)4096)
+#define FAR_BYTES ((uintptr_t)32)
 
-    memcpy(to, from, head);
-    to += head;
-    from += head;
-    bytes -= head;
+/* The whole lines of a copy to an aligned target; what is left over. */
+__attribute__((target("avx2"))) static inline size_t
+copy_lines(uint8_t *to, const uint8_t *from, size_t bytes, bool is_streaming)
+{
     for (; bytes >= 128; bytes -= 128, to += 128, from += 128) {
         __m256i a = _mm256_loadu_si256((const __m256i *)from);
         __m256i b = _mm256_loadu_si256((const __m256i *)(from + 32));
@@ -36,13 +37,38 @@ stream_avx2(uint8_t *to, const uint8_t *from, size_t bytes)
 
         _mm_prefetch((const char *)from + 1024, _MM_HINT_NTA);
         _mm_prefetch((const char *)from + 1088, _MM_HINT_NTA);
-        _mm256_stream_si256((__m256i *)to, a);
-        _mm256_stream_si256((__m256i *)(to + 32), b);
-        _mm256_stream_si256((__m256i *)(to + 64), c);
-        _mm256_stream_si256((__m256i *)(to + 96), d);
+        if (is_streaming) {
+            _mm256_stream_si256((__m256i *)to, a);
+            _mm256_stream_si256((__m256i *)(to + 32), b);
+            _mm256_stream_si256((__m256i *)(to + 64), c);
+            _mm256_stream_si256((__m256i *)(to + 96), d);
+        } else {
+            _mm256_store_si256((__m256i *)to, a);
+            _mm256_store_si256((__m256i *)(to + 32), b);
+            _mm256_store_si256((__m256i *)(to + 64), c);
+            _mm256_store_si256((__m256i *)(to + 96), d);
+        }
     }
-    _mm_sfence();
-    memcpy(to, from, bytes);
+    return bytes;
+}
+
+static void copy_avx2(uint8_t *to, const uint8_t *from, size_t bytes,
+                      bool is_streaming)
+{
+    size_t head = (32 - ((uintptr_t)to & 31)) & 31;
+    size_t rest;
+
+    memcpy(to, from, head);
+    to += head;
+    from += head;
+    bytes -= head;
+    if (is_streaming) {
+        rest = copy_lines(to, from, bytes, true);
+        _mm_sfence();
+    } else {
+        rest = copy_lines(to, from, bytes, false);
+    }
+    memcpy(to + bytes - rest, from + bytes - rest, rest);
 }
 
 /* The processor has AVX2, and the kernel saves its registers. */
@@ -80,15 +106,32 @@ static bool has_avx2(void)
     return known == 2;
 }
 
+void fgi_copy(void *to, const void *from, size_t bytes)
+{
+    uintptr_t apart = ((uintptr_t)to - (uintptr_t)from) % PAGE_BYTES;
+
+    if (bytes >= MICROCODE_BYTES_MIN && apart != 0 && apart < FAR_BYTES &&
+        has_avx2()) {
+        copy_avx2(to, from, bytes, false);
+        return;
+    }
+    memcpy(to, from, bytes);
+}
+
 void fgi_copy_streaming(void *to, const void *from, size_t bytes)
 {
     if (bytes >= STREAM_BYTES_MIN && has_avx2()) {
-        stream_avx2(to, from, bytes);
+        copy_avx2(to, from, bytes, true);
         return;
     }
     memcpy(to, from, bytes);
 }
 #else
+void fgi_copy(void *to, const void *from, size_t bytes)
+{
+    memcpy(to, from, bytes);
+}
+
 void fgi_copy_streaming(void *to, const void *from, size_t bytes)
 {
     memcpy(to, from, bytes);

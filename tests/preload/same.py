@@ -5,11 +5,11 @@
     same.py differ FEEDGPU PROGRAM [--seeds N] [--calls N] [--first SEED]
             [--plain]
     same.py racer FEEDGPU PROGRAM [--seconds N]
-    same.py sharers|handlers FEEDGPU PROGRAM
+    same.py sharers|handlers|buffers FEEDGPU PROGRAM
 
 differ: the same random calls must give the same results; on a difference it
-prints the seed and the calls between which it came up. The others judge by
-themselves. All of them must have been served something from the feeder's
+prints the seed and the calls between which it came up. buffers: what it prints
+must be the same. The others judge by themselves. All of them must have been served something from the feeder's
 memory, or they have shown nothing. With --plain they have the library in
 LD_PRELOAD and nothing else, and the feeder is the one that it starts.
 """
@@ -135,10 +135,37 @@ def records(args, work):
     return judge(*under(args.tool, [args.program, path, str(count)], work))
 
 
+def buffers(args, work):
+    path = os.path.join(work, "records")
+    block = os.urandom(1 << 20)
+    count = 64
+    with open(path, "wb") as file:
+        for i in range(count):
+            file.write(bytes([i]) + block[1:])
+        file.flush()
+        os.fsync(file.fileno())
+    command = [args.program, path, str(count << 20), work]
+    plain = subprocess.run(command, capture_output=True, text=True, check=False)
+    with open(path, "rb") as file:
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    shim, served = under(args.tool, command, work)
+    if plain.returncode != 0 or shim.returncode != 0 or \
+            plain.stdout != shim.stdout:
+        for a, b in zip(plain.stdout.splitlines(), shim.stdout.splitlines()):
+            if a != b:
+                print(f"plain: {a}\nfed:   {b}")
+        print(f"differs, or failed: exit status {plain.returncode} and "
+              f"{shim.returncode}; {shim.stdout[-200:]}")
+        return FAILED
+    reads = len(plain.stdout.splitlines())
+    print(f"{reads} reads the same, {served / 1e6:.0f} MB served")
+    return 0 if served > reads << 18 else FAILED
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("kind", choices=("differ", "racer", "sharers",
-                                         "handlers"))
+                                         "handlers", "buffers"))
     parser.add_argument("tool")
     parser.add_argument("program")
     parser.add_argument("--seeds", type=int, default=2)
@@ -149,7 +176,7 @@ def main():
     args = parser.parse_args()
     work = tempfile.mkdtemp(prefix="feedgpu-same-", dir=os.getcwd())
     try:
-        return {"differ": differ, "racer": racer,
+        return {"differ": differ, "racer": racer, "buffers": buffers,
                 "sharers": records, "handlers": records}[args.kind](args, work)
     finally:
         shutil.rmtree(work, ignore_errors=True)

@@ -309,27 +309,40 @@ static void pages_have_names_and_sizes(void **state)
     assert_int_equal(fgi_page_bytes(FGI_PAGES_HUGETLB), FGI_MIB(2));
 }
 
-/* Odd sizes and alignments around every boundary, with guards beside. */
-static void copy_streaming_copies_exactly(void **state)
+/* Odd sizes and alignments around every boundary, with guards beside; also
+ * targets a little further in their page than the source. */
+static void check_copy(void (*copy)(void *, const void *, size_t))
 {
-    static const size_t sizes[] = {0,     1,     31,    127,   16383,
-                                   16384, 16385, 16511, 40000, 65536 + 77};
-    static uint8_t from[70000];
-    static uint8_t to[70200];
+    static const size_t sizes[] = {0,     1,     31,    127,   2047,  2049,
+                                   16383, 16384, 16385, 16511, 40000, 65613};
+    static _Alignas(4096) uint8_t from[70000];
+    static _Alignas(4096) uint8_t to[70200];
+    const size_t start = 64;
 
-    (void)state;
     for (size_t i = 0; i < sizeof(from); i++) {
         from[i] = (uint8_t)(i * 131 + (i >> 8));
     }
     for (size_t s = 0; s < sizeof(sizes) / sizeof(sizes[0]); s++) {
-        for (size_t shift = 0; shift < 64; shift += 7) {
+        for (size_t at = 1; at < 140; at += 5) {
             memset(to, 0xee, sizeof(to));
-            fgi_copy_streaming(to + 64 + shift, from + shift / 2, sizes[s]);
-            assert_memory_equal(to + 64 + shift, from + shift / 2, sizes[s]);
-            assert_int_equal(to[63 + shift], 0xee);
-            assert_int_equal(to[64 + shift + sizes[s]], 0xee);
+            copy(to + at, from + start, sizes[s]);
+            assert_memory_equal(to + at, from + start, sizes[s]);
+            assert_int_equal(to[at - 1], 0xee);
+            assert_int_equal(to[at + sizes[s]], 0xee);
         }
     }
+}
+
+static void copy_copies_exactly(void **state)
+{
+    (void)state;
+    check_copy(fgi_copy);
+}
+
+static void copy_streaming_copies_exactly(void **state)
+{
+    (void)state;
+    check_copy(fgi_copy_streaming);
 }
 
 int main(void)
@@ -351,6 +364,7 @@ int main(void)
         cmocka_unit_test(block_map_with_thp_disabled_does_not_claim_thp),
         cmocka_unit_test(block_map_under_an_address_limit_fails_cleanly),
         cmocka_unit_test(pages_have_names_and_sizes),
+        cmocka_unit_test(copy_copies_exactly),
         cmocka_unit_test(copy_streaming_copies_exactly),
     };
 

@@ -12,24 +12,19 @@
  * pread does, and fails only with its errno.
  *
  * A copy into memory that is not there would be a SIGSEGV where read says
- * EFAULT. So each piece's memory is asked for first (MADV_POPULATE_WRITE); if
- * the kernel does not grant it, the kernel reads, and says what it says.
+ * EFAULT. So each piece's memory is asked for first (memory.c); if the kernel
+ * does not grant it, the kernel reads, and says what it says.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "runtime/base/copy.h"
 #include "shim.h"
-
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23
-#endif
 
 /* How long a read waits for a block that is under way. The disk may be slow,
  * but the kernel's own read would then wait no less. */
@@ -159,15 +154,6 @@ static bool is_unchanged(const struct shim_file *file)
     return fstat(file->fd, &info) == 0 && shim_is_same(file, &info);
 }
 
-/* Is there memory that may be written? Then it is there afterwards. */
-static bool has_memory(void *to, size_t bytes)
-{
-    uintptr_t first = (uintptr_t)to & ~(uintptr_t)4095;
-    uintptr_t end = ((uintptr_t)to + bytes + 4095) & ~(uintptr_t)4095;
-    return end > first && (uintptr_t)to + bytes >= (uintptr_t)to &&
-           madvise((void *)first, end - first, MADV_POPULATE_WRITE) == 0;
-}
-
 /* Copy up to `bytes` that lie in one block; 0: it is not to be had here. */
 static size_t copy_piece(struct take *take, void *to, size_t bytes,
                          uint64_t offset)
@@ -201,7 +187,7 @@ static size_t copy_piece(struct take *take, void *to, size_t bytes,
     }
     bytes = bytes < length - in ? bytes : length - in;
     if ((!take->is_asked && !is_unchanged(take->file)) ||
-        !has_memory(to, bytes)) {
+        !shim_has_memory(to, bytes)) {
         take->is_off = true;
         return 0;
     }
@@ -209,7 +195,7 @@ static size_t copy_piece(struct take *take, void *to, size_t bytes,
     if (take->is_large) {
         fgi_copy_streaming(to, view->arena + at + in, bytes);
     } else {
-        memcpy(to, view->arena + at + in, bytes);
+        fgi_copy(to, view->arena + at + in, bytes);
     }
     atomic_thread_fence(memory_order_acquire);
     if (atomic_load_explicit(&slot->word, memory_order_relaxed) != word) {

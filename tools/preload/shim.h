@@ -8,6 +8,7 @@
  *     spawn.c     starting one
  *     files.c     which descriptors are worth a look, and which file they are
  *     serve.c     reads from the arena, and the rules that keep them right
+ *     memory.c    whether the memory to read into is there
  *     tell.c      events to the feeder, counters
  *     span.c      what took how long
  *     wrap_*.c    the wrappers themselves
@@ -76,6 +77,10 @@
     X(preadv64v2, ssize_t, (int, const struct iovec *, int, off_t, int))       \
     X(mmap, void *, (void *, size_t, int, int, int, off_t))                    \
     X(mmap64, void *, (void *, size_t, int, int, int, off_t))                  \
+    X(mprotect, int, (void *, size_t, int))                                    \
+    X(pkey_mprotect, int, (void *, size_t, int, int))                          \
+    X(mremap, void *, (void *, size_t, size_t, int, ...))                      \
+    X(shmat, void *, (int, const void *, int))                                 \
     X(sendfile, ssize_t, (int, int, off_t *, size_t))                          \
     X(sendfile64, ssize_t, (int, int, off_t *, size_t))                        \
     X(copy_file_range, ssize_t, (int, off_t *, int, off_t *, size_t, unsigned))
@@ -214,6 +219,16 @@ bool shim_settle(const struct shim_file *file, const struct shim_call *call,
  */
 bool shim_serve(struct shim_file *file, const struct shim_call *call,
                 ssize_t *result);
+
+/* ---- memory.c ----------------------------------------------------------- */
+
+/* Is there memory that may be written, at most a block of it? Then it is there
+ * afterwards, unless the program takes it away in this moment. May set errno.
+ */
+bool shim_has_memory(void *to, size_t bytes);
+
+/* Something was mapped or protected so that it may not be written. */
+void shim_memory_changes(void);
 
 /* ---- wrap_read.c ----------------------------------------------------------
  */

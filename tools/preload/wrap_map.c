@@ -54,6 +54,9 @@ static void tell_range(int fd, enum fgi_event_kind kind, uint64_t offset,
                            int fd, off_t offset)                               \
     {                                                                          \
         void *got = shim_real()->name(at, bytes, allowed, flags, fd, offset);  \
+        if ((allowed & PROT_WRITE) == 0) {                                     \
+            shim_memory_changes();                                             \
+        }                                                                      \
         if ((flags & MAP_ANONYMOUS) == 0 && got != MAP_FAILED &&               \
             (allowed & (PROT_READ | PROT_EXEC)) == PROT_READ) {                \
             int saved = errno;                                                 \
