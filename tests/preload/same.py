@@ -9,9 +9,10 @@
 
 differ: the same random calls must give the same results; on a difference it
 prints the seed and the calls between which it came up. buffers: what it prints
-must be the same. The others judge by themselves. All of them must have been served something from the feeder's
-memory, or they have shown nothing. With --plain they have the library in
-LD_PRELOAD and nothing else, and the feeder is the one that it starts.
+must be the same. The others judge by themselves. All of them must have been
+served something from the feeder's memory, or they have shown nothing. With
+--plain they have the library in LD_PRELOAD and nothing else, and the feeder is
+the one that it starts.
 """
 
 import argparse
