@@ -107,6 +107,9 @@ static void submit(struct fg_feeder *feeder, struct fgi_record *record,
         .owner = op,
     };
     record->reading++;
+    if (record->align_bytes > 1) {
+        fgi_pace_begin(&feeder->pace, fgi_now_ns());
+    }
     feeder->inflight_count++;
     feeder->inflight_bytes += op->read.length_bytes;
     fgi_count(&feeder->counts.ahead_bytes, block->length_bytes);
@@ -208,6 +211,10 @@ void fgi_block_finish(struct fg_feeder *feeder, struct fgi_feed_op *op)
     feeder->inflight_bytes -= op->read.length_bytes;
     fgi_depth_add(&feeder->depth, op->read.length_bytes, feeder->was_limited,
                   op->read.complete_ns);
+    if (op->read.align_bytes > 1) {
+        fgi_pace_end(&feeder->pace, op->read.length_bytes,
+                     feeder->inflight_count, op->read.complete_ns);
+    }
     record->reading--;
     judge(feeder, record, op);
     op->next = feeder->free_ops;

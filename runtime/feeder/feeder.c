@@ -158,7 +158,7 @@ static enum fg_status start_helpers(struct fg_feeder *feeder,
         feeder->share.arena_bytes, node, err);
 
     if (status == FG_OK) {
-        status = fgi_warm_start(&feeder->warm, node,
+        status = fgi_warm_start(&feeder->warm, node, &feeder->looker,
                                 &feeder->counts.warmed_bytes, err);
     }
     return status;

@@ -36,6 +36,7 @@
 #include "runtime/feeder/folders.h"
 #include "runtime/feeder/look.h"
 #include "runtime/feeder/memory.h"
+#include "runtime/feeder/pace.h"
 #include "runtime/feeder/pool.h"
 #include "runtime/feeder/share.h"
 #include "runtime/feeder/slots.h"
@@ -103,6 +104,7 @@ struct fg_feeder {
     uint32_t doubt_tail;
     struct fgi_event_cursor cursor;
     struct fgi_depth depth;
+    struct fgi_pace pace; /* of direct reads */
     uint64_t inflight_bytes;
     uint32_t inflight_count;
     bool was_limited;             /* more reads were wanted than budget */
@@ -231,8 +233,9 @@ struct fgi_record *fgi_watch_add(struct fg_feeder *feeder,
  * one block, which needs none. */
 struct fgi_pattern *fgi_watch_pattern(struct fgi_record *record);
 
-/* Leave its reads to the kernel; whether to be told of each is the device's. */
-void fgi_watch_leave(struct fg_feeder *feeder, struct fgi_record *record);
+/* Tell programs what to do with a file's reads: look for them in memory if it
+ * is FED, else leave them to the kernel, and tell of each or not. */
+void fgi_watch_decide(struct fg_feeder *feeder, struct fgi_record *record);
 
 /* Whether to look at a file again, which could not be fed before. */
 bool fgi_watch_may_look(const struct fgi_record *record, uint64_t now_ns);

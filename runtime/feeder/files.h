@@ -49,6 +49,8 @@ struct fgi_record {
     uint32_t align_bytes; /* of its direct reads */
     int32_t pid;          /* where to find it open: /proc/PID/fd/FD */
     int32_t pid_fd;
+    uint64_t reads_before; /* of its entry's counts, when it was opened */
+    uint64_t bytes_before;
     uint32_t reading;     /* reads in flight */
     uint32_t blocks;      /* of it in the arena, READING included */
     uint32_t used_index;  /* in files.used */
@@ -66,6 +68,7 @@ struct fgi_record {
     bool is_stdio;        /* opened by fopen */
     bool is_unseen;       /* read past the shim: nothing goes into memory */
     bool is_map_due;      /* to be warmed once its path is known */
+    bool is_in_pieces;    /* read in such that the kernel serves better */
     bool is_retired;      /* hidden; goes with its last read */
 };
 

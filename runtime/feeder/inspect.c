@@ -127,6 +127,7 @@ static struct fgi_record *replace(struct fg_feeder *feeder,
         next->is_stdio = before.is_stdio;
         next->is_unseen = before.is_unseen;
         next->is_map_due = before.is_map_due;
+        next->is_in_pieces = before.is_in_pieces;
         next->way = before.way;
         if (fgi_watch_pattern(next) != NULL) {
             fgi_pattern_start(next->pattern, now_ns);
@@ -154,7 +155,7 @@ static void take_answer(struct fg_feeder *feeder, struct fgi_record *record,
         fgi_walk_open(feeder, record, now_ns);
     }
     if (answer->look != FGI_LOOK_FED) {
-        fgi_watch_leave(feeder, record);
+        fgi_watch_decide(feeder, record);
         return;
     }
     if (record->fd < 0) {
@@ -167,7 +168,7 @@ static void take_answer(struct fg_feeder *feeder, struct fgi_record *record,
         }
     }
     record->align_bytes = answer->align_bytes;
-    fgi_records_set_mode(&feeder->files, record, FGI_FEED_COPY);
+    fgi_watch_decide(feeder, record);
     fgi_ahead_activate(feeder, record);
 }
 

@@ -12,7 +12,9 @@
 #include <linux/magic.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
@@ -27,6 +29,7 @@
 /* More of a file than that in the page cache: its reads are fast already. */
 #define CACHED_SHARE_MAX 0.8
 #define PROBE_BYTES FGI_KIB(16) /* of a device's first file */
+#define HEAD_BYTES FGI_MIB(1)   /* of a large file that is expected */
 
 /* Not in every <linux/magic.h>. */
 #define BCACHEFS_MAGIC 0xca451a4e
@@ -99,6 +102,11 @@ static struct fgi_look_device find_device(struct fgi_looker *looker,
 enum fgi_device_rule fgi_looker_rule(struct fgi_looker *looker, uint64_t device)
 {
     return find_device(looker, device).rule;
+}
+
+uint64_t fgi_looker_ahead(struct fgi_looker *looker, uint64_t device)
+{
+    return find_device(looker, device).ahead_bytes;
 }
 
 static void keep_device(struct fgi_looker *looker,
@@ -314,10 +322,38 @@ static bool is_memory(uint64_t magic)
     return magic == TMPFS_MAGIC || magic == RAMFS_MAGIC;
 }
 
+/* What the block device says, or the one whose partition it is. File systems
+ * of several disks have no device of their own there. */
+static uint64_t find_ahead(uint64_t device)
+{
+    static const char *const places[] = {"", "../"};
+    char path[96];
+    char text[32];
+
+    for (int i = 0; i < 2; i++) {
+        ssize_t got = -1;
+        int fd;
+
+        snprintf(path, sizeof(path),
+                 "/sys/dev/block/%u:%u/%squeue/read_ahead_kb", major(device),
+                 minor(device), places[i]);
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+        if (fd >= 0) {
+            got = read(fd, text, sizeof(text) - 1);
+            close(fd);
+        }
+        if (got > 0) {
+            text[got] = '\0';
+            return strtoull(text, NULL, 10) * FGI_KIB(1);
+        }
+    }
+    return 0;
+}
+
 /* By trial with one of its files. */
 static struct fgi_look_device try_device(int fd, const struct fgi_feed_key *key)
 {
-    struct fgi_look_device found = {key->device, FGI_DEVICE_LEFT, 0};
+    struct fgi_look_device found = {key->device, FGI_DEVICE_LEFT, 0, 0};
     uint64_t bytes = fgi_min(key->size_bytes, PROBE_BYTES);
     struct fgi_file file;
     struct statfs info;
@@ -326,6 +362,7 @@ static struct fgi_look_device try_device(int fd, const struct fgi_feed_key *key)
     if (fstatfs(fd, &info) != 0 || is_memory((uint64_t)info.f_type)) {
         return found;
     }
+    found.ahead_bytes = find_ahead(key->device);
     snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
     if (fgi_look_is_fit((uint64_t)info.f_type) &&
         fgi_file_open(path, FGI_DIRECT_ON, &file, NULL) == FG_OK) {
@@ -371,14 +408,23 @@ static bool is_cached(int fd, uint64_t bytes)
     return fgi_file_cached_share(fd, 0, bytes) > CACHED_SHARE_MAX;
 }
 
+/* How much of an expected file to warm. What is read past the shim is small, or
+ * the rest of it comes in time: warm.c, or the kernel, goes on from there. */
+static uint64_t bytes_to_warm(const struct fgi_look_ask *ask,
+                              uint64_t size_bytes)
+{
+    if (!ask->is_unseen) {
+        return fgi_min(size_bytes, FGI_WINDOW_BYTES_OPEN);
+    }
+    return size_bytes <= FGI_LOOK_UNSEEN_BYTES ? size_bytes : HEAD_BYTES;
+}
+
 /* Read the start of one that is to be opened soon into the page cache. */
 static enum fgi_look warm_expected(const struct fgi_look_ask *ask,
                                    struct fgi_look_answer *answer, int fd,
                                    enum fgi_look look)
 {
-    uint64_t bytes =
-        fgi_min(answer->key.size_bytes,
-                ask->is_unseen ? FGI_LOOK_UNSEEN_BYTES : FGI_WINDOW_BYTES_OPEN);
+    uint64_t bytes = bytes_to_warm(ask, answer->key.size_bytes);
 
     if (is_cached(fd, bytes)) {
         return FGI_LOOK_CACHED;

@@ -39,6 +39,7 @@ struct fgi_look_device {
     uint64_t device; /* st_dev */
     enum fgi_device_rule rule;
     uint32_t align_bytes; /* FED: what direct I/O asks for */
+    uint64_t ahead_bytes; /* the kernel's own read-ahead; 0: not known */
 };
 
 /* What looks share. Threads: any. */
@@ -83,6 +84,9 @@ void fgi_look(struct fgi_looker *looker, const struct fgi_look_ask *ask,
 /* What is done about the files of a device, as far as it is known. */
 enum fgi_device_rule fgi_looker_rule(struct fgi_looker *looker,
                                      uint64_t device);
+
+/* How far the kernel itself reads ahead there; 0: not known (yet). */
+uint64_t fgi_looker_ahead(struct fgi_looker *looker, uint64_t device);
 
 /* Open a regular file for reading without side effects, and tell which one it
  * is. Returns a descriptor with O_NONBLOCK set, or -1. */

@@ -205,7 +205,8 @@ static bool feed(struct fg_feeder *feeder, struct fgi_record *record,
 
     *is_done = true;
     if (record->look != FGI_LOOK_FED || record->is_unseen ||
-        !next_block(feeder, record, now_ns, &block) || block > UINT32_MAX) {
+        record->is_in_pieces || !next_block(feeder, record, now_ns, &block) ||
+        block > UINT32_MAX) {
         return false;
     }
     if (record->fd < 0) {

@@ -21,6 +21,15 @@
 #define LOOK_NS (2 * FGI_NS_PER_MS)
 #define GONE_NS (10 * FGI_NS_PER_S) /* did not move: give it up */
 
+/* Smaller ones are warmed at once. */
+#define LARGE_BYTES FGI_MIB(16)
+/* So much of a large one shows how it is read. Of a mapping that is read in
+ * order, the first part is in the page cache. */
+#define TOUCHED_BYTES FGI_MIB(1)
+/* A kernel that reads so far ahead needs no help with that: 128 KiB is usual.
+ */
+#define AHEAD_ENOUGH FGI_MIB(1)
+
 static void end_target(struct fgi_warm_target *target)
 {
     if (target->fd >= 0) {
@@ -60,20 +69,23 @@ static bool find_position(const struct fgi_warm_target *target,
     return true;
 }
 
-/* Bytes of files and shared memory that a process has mapped and touched. */
+/* Bytes of files that a process has mapped and touched. */
 static bool find_mapped(const struct fgi_warm_target *target, uint64_t *bytes)
 {
+    static const char name[] = "\nRssFile:";
     char path[64];
-    char text[128];
-    char *at = text;
+    char text[4096];
+    const char *at;
 
-    snprintf(path, sizeof(path), "/proc/%d/statm", target->pid);
+    snprintf(path, sizeof(path), "/proc/%d/status", target->pid);
     if (!read_proc(path, text, sizeof(text))) {
         return false;
     }
-    (void)strtoull(at, &at, 10); /* size */
-    (void)strtoull(at, &at, 10); /* resident */
-    *bytes = strtoull(at, &at, 10) * (uint64_t)sysconf(_SC_PAGESIZE);
+    at = strstr(text, name);
+    if (at == NULL) {
+        return false;
+    }
+    *bytes = strtoull(at + sizeof(name) - 1, NULL, 10) * FGI_KIB(1);
     return true;
 }
 
@@ -138,6 +150,32 @@ static uint64_t warm_step(const struct fgi_warm_target *target, uint64_t bytes)
     return share > 0 ? (uint64_t)((1 - share) * (double)bytes) : bytes;
 }
 
+enum verdict { VERDICT_WAIT, VERDICT_LEAVE, VERDICT_WARM };
+
+/* Whether it pays to warm a file. */
+static enum verdict judge(struct fgi_warm *warm,
+                          const struct fgi_warm_target *target)
+{
+    uint64_t room = target->end - target->origin;
+    uint64_t touched = fgi_min(target->program_at - target->origin, room);
+
+    if (target->kind == FGI_WARM_RANGE || room < LARGE_BYTES ||
+        fgi_looker_rule(warm->looker, target->key.device) ==
+            FGI_DEVICE_WARMED) {
+        return VERDICT_WARM;
+    }
+    if (touched < TOUCHED_BYTES) {
+        return VERDICT_WAIT;
+    }
+    if (fgi_looker_ahead(warm->looker, target->key.device) < AHEAD_ENOUGH ||
+        (target->kind == FGI_WARM_MAP &&
+         fgi_file_cached_share(target->fd, target->origin, touched) <
+             CACHED_SHARE)) {
+        return VERDICT_WARM;
+    }
+    return VERDICT_LEAVE;
+}
+
 /* Warm a step, if the program is near enough. True: there is more to do. */
 static bool serve(struct fgi_warm *warm, struct fgi_warm_target *target,
                   uint64_t now_ns)
@@ -153,6 +191,17 @@ static bool serve(struct fgi_warm *warm, struct fgi_warm_target *target,
     if (target->at >= target->end) {
         end_target(target);
         return false;
+    }
+    if (!target->is_wanted) {
+        enum verdict verdict = judge(warm, target);
+
+        if (verdict == VERDICT_LEAVE) {
+            end_target(target);
+        }
+        if (verdict != VERDICT_WARM) {
+            return false;
+        }
+        target->is_wanted = true;
     }
     if (!fgi_add(target->program_at, target->window_bytes, &limit)) {
         limit = target->end;
@@ -259,11 +308,13 @@ static void warm_main(void *context)
 }
 
 enum fg_status fgi_warm_start(struct fgi_warm *warm, int node,
+                              struct fgi_looker *looker,
                               _Atomic uint64_t *warmed_bytes,
                               struct fg_error *err)
 {
     enum fg_status status;
 
+    warm->looker = looker;
     warm->warmed_bytes = warmed_bytes;
     fgi_gate_init(&warm->gate);
     pthread_mutex_init(&warm->mutex, NULL);

@@ -40,6 +40,7 @@ struct fgi_warm_target {
     uint64_t window_bytes; /* how far ahead of it to be */
     uint64_t moved_ns;     /* when it was last seen to move */
     int fd;                /* ours; -1: not opened yet */
+    bool is_wanted;        /* it pays to warm it */
     bool is_used;
     char path[FGI_EVENT_PATH_BYTES];
 };
@@ -49,17 +50,24 @@ struct fgi_warm {
     struct fgi_warm_target asked[FGI_WARM_MAX];
     uint32_t asked_count;
     struct fgi_warm_target targets[FGI_WARM_MAX]; /* the thread's */
+    struct fgi_looker *looker;                    /* borrowed */
     _Atomic uint64_t *warmed_bytes;               /* borrowed counter */
     _Atomic uint32_t is_stopping;
     struct fgi_gate gate; /* of asked and is_stopping */
     struct fgi_thread thread;
 };
 
+/* `looker` and the counter are borrowed. */
 enum fg_status fgi_warm_start(struct fgi_warm *warm, int node,
+                              struct fgi_looker *looker,
                               _Atomic uint64_t *warmed_bytes,
                               struct fg_error *err);
 
-/* Warm [offset, offset + bytes) of the file of that event. */
+/*
+ * Warm [offset, offset + bytes) of the file of that event. A large file that is
+ * read in order is left alone where the kernel's own read-ahead is as good:
+ * two of them are in each other's way.
+ */
 void fgi_warm_ask(struct fgi_warm *warm, enum fgi_warm_kind kind,
                   const struct fgi_event *event, uint64_t offset,
                   uint64_t bytes);

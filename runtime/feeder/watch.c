@@ -20,6 +20,8 @@
 #define HEADER_BYTES FGI_KIB(256)
 /* A file no larger than that is on its way when we hear of it. */
 #define WARM_BYTES_MIN FGI_KIB(256)
+/* A file that large is worth serving its first reads once more. */
+#define TRY_BYTES_MIN FGI_MIB(64)
 /* An entry whose file was not used for so long may make place for another. */
 #define UNUSED_NS (2 * FGI_NS_PER_S)
 
@@ -90,14 +92,23 @@ bool fgi_watch_may_look(const struct fgi_record *record, uint64_t now_ns)
     return false;
 }
 
-void fgi_watch_leave(struct fg_feeder *feeder, struct fgi_record *record)
+void fgi_watch_decide(struct fg_feeder *feeder, struct fgi_record *record)
 {
-    bool is_warmed = record->look == FGI_LOOK_UNFIT &&
-                     fgi_looker_rule(&feeder->looker, record->key.device) ==
-                         FGI_DEVICE_WARMED;
+    enum fgi_feed_mode mode = FGI_FEED_WATCH;
 
-    fgi_records_set_mode(&feeder->files, record,
-                         is_warmed ? FGI_FEED_WARM : FGI_FEED_WATCH);
+    if (record->look == FGI_LOOK_FED && !record->is_in_pieces) {
+        mode = FGI_FEED_COPY;
+    } else if (record->look == FGI_LOOK_UNFIT &&
+               fgi_looker_rule(&feeder->looker, record->key.device) ==
+                   FGI_DEVICE_WARMED) {
+        mode = FGI_FEED_WARM;
+    }
+    fgi_records_set_mode(&feeder->files, record, mode);
+}
+
+static uint64_t read_counter(const _Atomic uint64_t *counter)
+{
+    return atomic_load_explicit(counter, memory_order_relaxed);
 }
 
 /* Tell the folder how the file is read, and take its word for whether the
@@ -137,6 +148,46 @@ static void begin_way(struct fg_feeder *feeder, struct fgi_record *record)
     }
 }
 
+/* How it was read since it was opened; at first as its folder's last file. A
+ * file of one block is read at one go, or as good as. */
+static void judge_pieces(struct fg_feeder *feeder, struct fgi_record *record)
+{
+    const struct fgi_feed_file *entry =
+        fgi_records_entry(&feeder->files, record);
+    uint64_t reads = read_counter(&entry->reads) - record->reads_before;
+    uint64_t bytes = read_counter(&entry->arena_bytes) +
+                     read_counter(&entry->kernel_bytes) - record->bytes_before;
+    struct fgi_ways *ways;
+
+    if (record->pattern == NULL || record->path == NULL) {
+        return;
+    }
+    ways = fgi_walk_ways(&feeder->walk, record->path);
+    if (reads >= FGI_PIECES_MIN) {
+        ways->in_pieces =
+            record->pattern->kind == FGI_PATTERN_SEQUENTIAL &&
+            fgi_ways_are_pieces(reads, bytes, fgi_pace_rate(&feeder->pace));
+    }
+    record->is_in_pieces = ways->in_pieces;
+}
+
+/* Count its reads anew. Small reads that are left to the kernel are not told:
+ * of a large file some are served each time, and show whether all is as ever.
+ */
+static void begin_pieces(struct fg_feeder *feeder, struct fgi_record *record)
+{
+    const struct fgi_feed_file *entry =
+        fgi_records_entry(&feeder->files, record);
+
+    judge_pieces(feeder, record);
+    record->reads_before = read_counter(&entry->reads);
+    record->bytes_before =
+        read_counter(&entry->arena_bytes) + read_counter(&entry->kernel_bytes);
+    if (record->key.size_bytes >= TRY_BYTES_MIN) {
+        record->is_in_pieces = false;
+    }
+}
+
 static void note_open(struct fg_feeder *feeder, struct fgi_record *record,
                       const struct fgi_event *event, uint64_t now_ns)
 {
@@ -145,6 +196,7 @@ static void note_open(struct fg_feeder *feeder, struct fgi_record *record,
     record->is_opened = true;
     record->is_missed = false;
     begin_way(feeder, record);
+    begin_pieces(feeder, record);
     if (event->kind == FGI_EVENT_STDIO) {
         note_way(feeder, record, FGI_WAY_UNSEEN);
     }
@@ -218,6 +270,7 @@ static void note_read(struct fg_feeder *feeder, struct fgi_record *record,
     note_used(feeder, record, read.offset, read.bytes);
     if (pattern != NULL) {
         fgi_pattern_read(pattern, &read);
+        judge_pieces(feeder, record);
     } else {
         record->is_missed = !fgi_block_is_there(feeder, record, 0);
         fgi_doubt_add(feeder, record, now_ns);
@@ -286,6 +339,9 @@ void fgi_watch_settle(struct fg_feeder *feeder, struct fgi_record *record)
     }
     if (record->way != record->told_way) {
         tell_way(feeder, record);
+    }
+    if (!record->is_opened) {
+        begin_pieces(feeder, record); /* it is only expected */
     }
     if (record->is_map_due) {
         record->is_map_due = false;
@@ -359,8 +415,8 @@ void fgi_watch_event(struct fg_feeder *feeder, const struct fgi_event *event,
     if (fgi_watch_may_look(record, now_ns)) {
         fgi_inspect_ask(feeder, record, &record->key, event->path);
     }
-    if (record->look != FGI_LOOK_WAITING && record->look != FGI_LOOK_FED) {
-        fgi_watch_leave(feeder, record);
+    if (record->look != FGI_LOOK_WAITING) {
+        fgi_watch_decide(feeder, record);
     }
 }
 

@@ -6,6 +6,9 @@
  * the disk twice. Most programs read all files of a folder in the same way,
  * so its last ones tell how the next are to be made ready.
  *
+ * Reads of a few KiB in order are left to the kernel where the disk is fast: to
+ * ask what a served read has to ask takes longer than the disk does.
+ *
  * Threads: fg-feed alone, under the feeder's mutex.
  */
 #ifndef FGI_FEEDER_WAYS_H
@@ -25,6 +28,7 @@ enum fgi_way {
 struct fgi_ways {
     uint32_t seen;
     uint32_t unseen;
+    bool in_pieces; /* what its last large file was read in */
 };
 
 /* A file that counted as one of them counts as another. */
@@ -32,5 +36,12 @@ void fgi_ways_move(struct fgi_ways *ways, enum fgi_way from, enum fgi_way to);
 
 /* Whether files are hardly ever read so that the shim sees it. */
 bool fgi_ways_are_unseen(const struct fgi_ways *ways);
+
+/* So many reads tell whether they are pieces. */
+#define FGI_PIECES_MIN 16u
+
+/* Whether reads of that size are better left to the kernel, with a disk of
+ * that rate; 0: not known. */
+bool fgi_ways_are_pieces(uint64_t reads, uint64_t bytes, double disk_rate);
 
 #endif /* FGI_FEEDER_WAYS_H */

@@ -2,16 +2,19 @@
 /*
  * A program that knows nothing of feedgpu, for run_speed.py to time:
  *
- *     bench_reader files|fread|mmap BLOCK_BYTES US_PER_MIB PASSES FILE...
+ *     bench_reader WAY BLOCK_BYTES US_PER_MIB PASSES FILE...
  *     bench_reader calls COUNT
  *
  * files: reads the files in order, computing so long for each MiB, and prints
- * the seconds of each pass; fread and mmap: in these ways. calls: prints the
- * nanoseconds of a read of no bytes from /dev/zero, a descriptor that a shim
- * has no business with.
+ * the seconds of each pass; malloced: the same into memory that begins 16 bytes
+ * after a page does, as malloc's large blocks do; fread and mmap: in these
+ * ways; random: maps, and touches one of 16 pages, here and there. calls:
+ * prints the nanoseconds of a read of no bytes from /dev/zero, a descriptor
+ * that a shim has no business with.
  */
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -56,6 +59,12 @@ static int64_t read_file(const char *path, uint8_t *buffer, size_t block_bytes,
     return got < 0 ? -1 : bytes;
 }
 
+static int64_t read_malloced(const char *path, uint8_t *buffer,
+                             size_t block_bytes, double s_per_mib)
+{
+    return read_file(path, buffer + 16, block_bytes, s_per_mib);
+}
+
 static int64_t fread_file(const char *path, uint8_t *buffer, size_t block_bytes,
                           double s_per_mib)
 {
@@ -73,11 +82,12 @@ static int64_t fread_file(const char *path, uint8_t *buffer, size_t block_bytes,
     return bytes;
 }
 
-/* One byte of each page, then the file's time of computing. */
-static int64_t map_file(const char *path, uint8_t *buffer, size_t block_bytes,
-                        double s_per_mib)
+/* One byte of each page, or of some, then the file's time of computing. */
+static int64_t touch_file(const char *path, uint8_t *buffer, size_t block_bytes,
+                          double s_per_mib, bool is_random)
 {
     int fd = open(path, O_RDONLY);
+    uint32_t random = 1;
     struct stat info;
     uint8_t *mapped;
     if (fd < 0 || fstat(fd, &info) != 0) {
@@ -88,7 +98,10 @@ static int64_t map_file(const char *path, uint8_t *buffer, size_t block_bytes,
     if (mapped == MAP_FAILED) {
         return -1;
     }
-    for (size_t at = 0; at < (size_t)info.st_size; at += 4096) {
+    size_t pages = (size_t)info.st_size / 4096;
+    for (size_t i = 0; i < (is_random ? pages / 16 : pages); i++) {
+        random = random * 1664525 + 1013904223; /* Numerical Recipes */
+        size_t at = (is_random ? (random >> 8) % pages : i) * 4096;
         buffer[at % block_bytes] ^= mapped[at];
     }
     compute(s_per_mib * (double)info.st_size / (1 << 20));
@@ -96,12 +109,24 @@ static int64_t map_file(const char *path, uint8_t *buffer, size_t block_bytes,
     return info.st_size;
 }
 
+static int64_t map_file(const char *path, uint8_t *buffer, size_t block_bytes,
+                        double s_per_mib)
+{
+    return touch_file(path, buffer, block_bytes, s_per_mib, false);
+}
+
+static int64_t random_file(const char *path, uint8_t *buffer,
+                           size_t block_bytes, double s_per_mib)
+{
+    return touch_file(path, buffer, block_bytes, s_per_mib, true);
+}
+
 static int run_files(read_fn read_one, int count, char **arguments)
 {
     size_t block_bytes = strtoull(arguments[0], NULL, 10);
     double s_per_mib = strtod(arguments[1], NULL) * 1e-6;
     int passes = atoi(arguments[2]);
-    uint8_t *buffer = aligned_alloc(4096, (block_bytes + 4095) & ~4095ul);
+    uint8_t *buffer = aligned_alloc(4096, (block_bytes + 8191) & ~4095ul);
     if (buffer == NULL) {
         return 1;
     }
@@ -144,7 +169,10 @@ int main(int argc, char **argv)
         const char *name;
         read_fn read;
     } ways[] = {
-        {"files", read_file}, {"fread", fread_file}, {"mmap", map_file}};
+        {"files", read_file},    {"malloced", read_malloced},
+        {"fread", fread_file},   {"mmap", map_file},
+        {"random", random_file},
+    };
     for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
         if (argc >= 6 && strcmp(argv[1], ways[i].name) == 0) {
             return run_files(ways[i].read, argc - 2, argv + 2);
@@ -153,8 +181,8 @@ int main(int argc, char **argv)
     if (argc == 3 && strcmp(argv[1], "calls") == 0) {
         return run_calls(strtoull(argv[2], NULL, 10));
     }
-    fprintf(stderr,
-            "usage: bench_reader files|fread|mmap BLOCK_BYTES "
-            "US_PER_MIB PASSES FILE...\n       bench_reader calls COUNT\n");
+    fprintf(stderr, "usage: bench_reader files|malloced|fread|mmap|random "
+                    "BLOCK_BYTES US_PER_MIB PASSES FILE...\n"
+                    "       bench_reader calls COUNT\n");
     return 2;
 }

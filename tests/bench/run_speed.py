@@ -181,13 +181,13 @@ class Bench:
         print("| " + " | ".join(row) + " |", flush=True)
 
 
-def later_epoch(bench, name, block_bytes, paths, want):
+def later_epoch(bench, name, block_bytes, paths, want, way="files"):
     """Three passes: the last of a fed run while the page cache is emptied all
     the time, beside the last of a plain one that has it all cached."""
     if not bench.wanted(name):
         return
     plain, fed, ratios = [], [], []
-    command = [bench.reader, "files", str(block_bytes), "0", "3", *paths]
+    command = [bench.reader, way, str(block_bytes), "0", "3", *paths]
     for _ in range(bench.args.rounds):
         bench.prepare(paths, True)
         out = bench.run(command, False)
@@ -276,17 +276,37 @@ def large_file(bench):
                   [reader, "files", "262144", "300", "1", *big], big, ">= 2")
     bench.compare("one reader, 256 KiB, no compute",
                   [reader, "files", "262144", "0", "1", *big], big, "-")
+    for kib in (64, 16, 8, 4):
+        bench.compare(f"one reader, {kib} KiB",
+                      [reader, "files", str(kib << 10), "0", "1", *big], big,
+                      "-")
     for kib in (256, 4):
         bench.compare(f"one reader, cached, {kib} KiB",
                       [reader, "files", str(kib << 10), "0", "3", *big], big,
                       ">= 0.98", cached=True)
     name = "second epoch, page cache evicted, beside a warm one"
     later_epoch(bench, name, MIB, big, ">= 0.9")
+    later_epoch(bench, f"{name}, into malloc's memory", MIB, big, "-",
+                "malloced")
     for kib in (4, 16, 64):
         later_epoch(bench, f"{name}, {kib} KiB", kib << 10, big, "-")
     far(bench, os.path.dirname(big[0]), "far away: one reader, 256 KiB",
         [os.path.basename(big[0])])
     os.unlink(big[0])
+
+
+def large_unseen(bench):
+    """Files that are read past the shim: in order, and at random."""
+    large = make(os.path.join(bench.folder, "large"), 12, 64 * MIB)
+    for way in ("fread", "mmap"):
+        for passes in (1, 2):
+            bench.compare(f"12 files of 64 MiB by {way}, pass {passes}",
+                          [bench.reader, way, "262144", "0", str(passes),
+                           *large], large, "-")
+    bench.compare("one of 16 pages of each at random by mmap",
+                  [bench.reader, "random", "4096", "0", "1", *large], large,
+                  "-")
+    shutil.rmtree(os.path.dirname(large[0]))
 
 
 def small_files(bench, small):
@@ -330,6 +350,7 @@ def loaders(bench, small):
 
 def run_all(bench):
     large_file(bench)
+    large_unseen(bench)
     small = make(os.path.join(bench.folder, "small"), 4000, 150000)
     small_files(bench, small)
     if bench.args.python:

@@ -4,7 +4,7 @@
 #include "runtime/feeder/feeder.h"
 #include "tests/lib/feeder_fixture.h"
 
-#define BIG_BYTES FGI_MIB(24)
+#define BIG_BYTES FGI_MIB(12) /* and no large file: test_feeder_large */
 #define SMALL_BYTES FGI_KIB(300)
 #define SMALL_FILES 40
 
@@ -50,8 +50,8 @@ static void fopen_is_warmed_ahead_of_its_position(void **state)
     feed_settle(fixture);
     fd = tell(fixture, "stdio", FGI_EVENT_STDIO);
     wait_cached("stdio", FGI_MIB(4));
-    assert_int_equal(lseek(fd, FGI_MIB(20), SEEK_SET), FGI_MIB(20));
-    for (uint64_t at = 20; at < 24; at++) {
+    assert_int_equal(lseek(fd, FGI_MIB(8), SEEK_SET), FGI_MIB(8));
+    for (uint64_t at = 8; at < 12; at++) {
         uint64_t limit_ns = fgi_now_ns() + 20 * FGI_NS_PER_S;
 
         while (fgi_file_cached_share(fd, FGI_MIB(at), FGI_MIB(1)) < 1) {

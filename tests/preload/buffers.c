@@ -66,8 +66,8 @@ static void unmap(void)
 static void map_over(void)
 {
     volatile uint8_t *at = buffer + HOLE_AT;
-    mmap(buffer + HOLE_AT, PAGE, PROT_READ,
-         MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+    (void)mmap(buffer + HOLE_AT, PAGE, PROT_READ,
+               MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
     (void)*at;
 }
 
@@ -115,8 +115,8 @@ static void cut_off(void)
     if (shared < 0 || ftruncate(shared, (off_t)READ_BYTES) != 0) {
         exit(2);
     }
-    mmap(buffer, READ_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
-         shared, 0);
+    (void)mmap(buffer, READ_BYTES, PROT_READ | PROT_WRITE,
+               MAP_SHARED | MAP_FIXED, shared, 0);
     for (int i = 0; i < 2; i++) {
         if (pread(fd, buffer, READ_BYTES, 0) != (ssize_t)READ_BYTES) {
             exit(2);

@@ -83,6 +83,32 @@ static void counts_never_go_below_nothing(void **state)
     assert_int_equal(ways.seen + ways.unseen, 0);
 }
 
+static void small_reads_are_pieces_where_the_disk_is_fast(void **state)
+{
+    (void)state;
+    /* 4 KiB take 3.4 us to serve: as long as a disk of 1.2 GB/s. */
+    assert_true(fgi_ways_are_pieces(1000, 1000 * 4096, 2e9));
+    assert_false(fgi_ways_are_pieces(1000, 1000 * 4096, 0.5e9));
+    assert_false(fgi_ways_are_pieces(1000, 1000 * 4096, 0));
+    assert_false(fgi_ways_are_pieces(1000, 1000 * 16384, 2e9));
+    assert_true(fgi_ways_are_pieces(1000, 1000 * 16384, 7e9));
+}
+
+static void large_reads_are_no_pieces_on_any_disk(void **state)
+{
+    (void)state;
+    assert_false(fgi_ways_are_pieces(1000, 1000 * 32768, 1e12));
+    assert_false(fgi_ways_are_pieces(1000, 1000 << 20, 1e12));
+}
+
+static void few_reads_say_nothing(void **state)
+{
+    (void)state;
+    assert_false(fgi_ways_are_pieces(0, 0, 1e12));
+    assert_false(fgi_ways_are_pieces(FGI_PIECES_MIN - 1, 4096, 1e12));
+    assert_true(fgi_ways_are_pieces(FGI_PIECES_MIN, 4096, 1e12));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -91,6 +117,9 @@ int main(void)
         cmocka_unit_test(seen_file_that_is_unseen_after_all_is_unseen),
         cmocka_unit_test(folder_changes_its_way_within_some_opens),
         cmocka_unit_test(counts_never_go_below_nothing),
+        cmocka_unit_test(small_reads_are_pieces_where_the_disk_is_fast),
+        cmocka_unit_test(large_reads_are_no_pieces_on_any_disk),
+        cmocka_unit_test(few_reads_say_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
