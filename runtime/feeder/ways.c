@@ -7,9 +7,10 @@
 /* So many unseen ones outweigh one that was seen. */
 #define UNSEEN_SHARE 4u
 
-/* What a served read takes in nanoseconds, and each of its bytes: of 4 KiB
- * 3.6 us, of 1 MiB 110 (docs/measurements/2026-11-26-run-epyc.md). */
-#define READ_NS 3000.0
+/* What a served read takes in nanoseconds, and each of its bytes: from memory
+ * that was read from before 4 KiB take 3.6 us and 1 MiB 110, the first time a
+ * few KiB 5 to 9 (docs/measurements/2026-11-26-run-epyc.md). */
+#define READ_NS 4500.0
 #define BYTE_NS 0.1
 /* The shim tells of larger ones one by one. */
 #define PIECE_BYTES_MAX 32768.0
