@@ -74,7 +74,7 @@ static bool find_mapped(const struct fgi_warm_target *target, uint64_t *bytes)
 {
     static const char name[] = "\nRssFile:";
     char path[64];
-    char text[4096];
+    char text[FGI_KIB(16)]; /* of a user of many groups, too */
     const char *at;
 
     snprintf(path, sizeof(path), "/proc/%d/status", target->pid);

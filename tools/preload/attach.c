@@ -322,6 +322,19 @@ bool shim_feeder_lives(const struct fgi_board_view *view)
     return beat != 0 && shim_now_ns() < beat + FGI_HEARTBEAT_NS_MAX;
 }
 
+/* Whether a path begins with what stands at *rule; moves *rule to its end. Each
+ * open asks all rules, and nearly all differ at once. */
+static bool is_below(const char *path, const char **rule, const char *end)
+{
+    const char *at = *rule;
+    while (at < end && *at != '\0' && *at == *path) {
+        at++;
+        path++;
+    }
+    *rule = at + strnlen(at, (size_t)(end - at));
+    return *rule == at;
+}
+
 bool shim_path_allowed(const struct fgi_board_view *view, const char *path)
 {
     bool is_allowed = path == NULL || !is_code(path);
@@ -331,17 +344,18 @@ bool shim_path_allowed(const struct fgi_board_view *view, const char *path)
     const char *rule = view->board->rules;
     const char *end = rule + sizeof(view->board->rules);
     while (rule < end && *rule != '\0') {
-        size_t length = strnlen(rule, (size_t)(end - rule));
-        if (rule + length == end) {
+        char sign = *rule++;
+        bool is_match = is_below(path, &rule, end);
+        if (rule == end) {
             break; /* not ended: not ours */
         }
-        if (rule[0] == '+' && begins_with(path, rule + 1)) {
+        if (is_match && sign == '+') {
             return true;
         }
-        if (rule[0] == '-' && begins_with(path, rule + 1)) {
+        if (is_match && sign == '-') {
             is_allowed = false;
         }
-        rule += length + 1;
+        rule++;
     }
     return is_allowed;
 }

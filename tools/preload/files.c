@@ -381,10 +381,18 @@ static bool is_regular(int fd)
     return fstat(fd, &info) == 0 && S_ISREG(info.st_mode);
 }
 
-static bool is_small(const struct shim_call *call, ssize_t got)
+/* It ended with that read, and not far from its start. Where it begins is asked
+ * of the kernel only when so little was read that it may be the end of a large
+ * one: an archive's directory. */
+static bool is_small(const struct shim_file *file, const struct shim_call *call,
+                     ssize_t got)
 {
-    off_t end = call->has_offset ? (off_t)call->offset + got
-                                 : lseek(call->fd, 0, SEEK_CUR);
+    off_t end = got;
+    if (call->has_offset) {
+        end += (off_t)call->offset;
+    } else if ((uint64_t)got < file->view->board->file_bytes_min) {
+        end = lseek(call->fd, 0, SEEK_CUR);
+    }
     return (size_t)got < call->bytes && end < (off_t)FGI_FEED_BLOCK_BYTES;
 }
 
@@ -399,7 +407,7 @@ bool shim_settle(const struct shim_file *file, const struct shim_call *call,
     if (calm.cold_reads >= COLD_ROW) {
         calm.looks = COLD_LOOKS;
     }
-    set(file->fd, is_small(call, got) ? STATE_IGNORED : STATE_UNKNOWN);
+    set(file->fd, is_small(file, call, got) ? STATE_IGNORED : STATE_UNKNOWN);
     bool is_counted = (uint64_t)got >= file->view->board->file_bytes_min &&
                       (spent_ns < SLOW_NS || is_regular(file->fd));
     errno = saved;
