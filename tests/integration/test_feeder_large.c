@@ -73,7 +73,7 @@ static void wait_warmed(struct feed_fixture *fixture, uint64_t bytes)
     }
 }
 
-/* As fread does: in pieces, so that the descriptor's offset moves. */
+/* So that the descriptor's offset moves, as fread moves it. */
 static void read_some(int fd)
 {
     static uint8_t buffer[FGI_MIB(2)];
@@ -212,17 +212,35 @@ static void wait_mode(struct feed_fixture *fixture,
     }
 }
 
+/* Blocks from the first on, in pieces. The rate is set anew each time: reads
+ * that go to the disk meanwhile measure it. */
+static void read_in_pieces(struct feed_fixture *fixture,
+                           struct client_file *file, uint64_t rate)
+{
+    for (uint64_t block = 0; block < 4; block++) {
+        set_disk_rate(fixture, rate);
+        read_block(fixture, file, block, PIECE_BYTES);
+        fgi_sleep_ns(20 * FGI_NS_PER_MS);
+    }
+}
+
+static const char *open_served(struct feed_fixture *fixture,
+                               struct client_file *file, const char *folder)
+{
+    const char *path = make_large(fixture, folder, 0);
+
+    client_open(&fixture->client, file, path);
+    wait_mode(fixture, file, FGI_FEED_COPY);
+    return path;
+}
+
 static void small_pieces_are_left_to_the_kernel_on_a_fast_disk(void **state)
 {
     struct feed_fixture *fixture = *state;
-    const char *path = make_large(fixture, "pieces", 0);
     struct client_file file;
+    const char *path = open_served(fixture, &file, "pieces");
 
-    client_open(&fixture->client, &file, path);
-    wait_mode(fixture, &file, FGI_FEED_COPY);
-    set_disk_rate(fixture, UINT64_C(3000000000));
-    read_block(fixture, &file, 0, PIECE_BYTES);
-    read_block(fixture, &file, 1, PIECE_BYTES);
+    read_in_pieces(fixture, &file, UINT64_C(3000000000));
     wait_mode(fixture, &file, FGI_FEED_WATCH);
     /* Opened again: as it was read the last time. */
     client_close(&file);
@@ -240,16 +258,10 @@ static void small_pieces_are_left_to_the_kernel_on_a_fast_disk(void **state)
 static void small_pieces_are_served_on_a_slow_disk(void **state)
 {
     struct feed_fixture *fixture = *state;
-    const char *path = make_large(fixture, "slow", 0);
     struct client_file file;
 
-    client_open(&fixture->client, &file, path);
-    wait_mode(fixture, &file, FGI_FEED_COPY);
-    set_disk_rate(fixture, UINT64_C(300000000));
-    for (uint64_t block = 0; block < 4; block++) {
-        read_block(fixture, &file, block, PIECE_BYTES);
-        set_disk_rate(fixture, UINT64_C(300000000));
-    }
+    (void)open_served(fixture, &file, "slow");
+    read_in_pieces(fixture, &file, UINT64_C(300000000));
     fgi_sleep_ns(WHILE_NS);
     assert_int_equal(atomic_load(&entry_of(fixture, &file)->mode),
                      FGI_FEED_COPY);

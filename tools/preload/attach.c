@@ -21,10 +21,6 @@
 #include "place.h"
 #include "shim.h"
 
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23
-#endif
-
 /*
  *     NEW ──▶ BUSY ──▶ ATTACHED or OUT, for good
  *              ▲│

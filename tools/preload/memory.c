@@ -23,10 +23,6 @@
 
 #include "shim.h"
 
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23
-#endif
-
 #define PAGE ((uintptr_t)4096)
 /* Pages of a piece: a block, not aligned. */
 #define PAGES_MAX (FGI_FEED_BLOCK_BYTES / 4096 + 1)
